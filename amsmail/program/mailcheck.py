@@ -1,0 +1,275 @@
+"""mailcheck: one run: lock, plan, link up, push, pull, link down, ledger.  See docs/mailcheck.8.
+
+Two processes: this one dials, waits and hangs up; a worker, which it starts, talks to the providers.  So the link comes
+down whatever becomes of the worker: an error, a kill, a hang.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from amsmail.link import ledger, links
+from amsmail.link.dialled import Dialled
+from amsmail.link.links import LinkError
+from amsmail.program.session import EX_OK, EX_USAGE
+from amsmail.site import config, libraries
+from amsmail.site.config import DEFAULT_PATH
+from amsmail.site.log import Log, job_sink, new_session
+from amsmail.store.delivery import recover
+from amsmail.store.locks import Busy
+from amsmail.store.spool import Spool, SpoolError
+from amsmail.transport.plan import plan
+from amsmail.transport.result import PERMANENT, TEMPORARY
+
+EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG = 69, 75, 78
+USAGE = """usage: mailcheck [--now] [--quiet | --progress] [mail.cfg]
+--now        also try messages that wait after a temporary refusal
+--quiet      say nothing unless a person is needed (the way it runs without a terminal)
+--progress   show what happens (the way it runs at a terminal)"""
+_OPTIONS = {"--now", "--quiet", "--progress"}
+
+
+class Stopped(Exception):
+    """SIGTERM or SIGINT came."""
+
+
+def main(arguments, default_config=DEFAULT_PATH):
+    """Runs mailcheck; gives the exit code."""
+    libraries.reach()
+    options = {word for word in arguments if word.startswith("-")}
+    paths = [word for word in arguments if not word.startswith("-")]
+    if len(paths) > 1 or options - _OPTIONS or {"--quiet", "--progress"} <= options:
+        print(USAGE, file=sys.stderr)
+        return EX_USAGE
+    path = os.path.abspath(paths[0] if paths else default_config)
+    shows = "--progress" in options or "--quiet" not in options and sys.stderr.isatty()
+    try:
+        return _Run(path, Screen(shows), "--now" in options).run()
+    except config.ConfigError as error:
+        print(*error.problems, sep="\n", file=sys.stderr)
+        return EX_CONFIG
+    except (SpoolError, OSError) as error:
+        print(f"mailcheck: {error}", file=sys.stderr)
+        return EX_TEMPFAIL
+
+
+class Screen:
+    """What a person at a terminal sees; nothing of it without one."""
+
+    def __init__(self, shows):
+        self.shows = shows
+        self._bar = None
+
+    def say(self, text):
+        if self.shows:
+            self.stop_bar()
+            print(text, file=sys.stderr, flush=True)
+
+    def progress(self, what, octets):
+        if not self.shows:
+            return
+        if self._bar is None or self._bar.desc != f"{what}: ":
+            self.stop_bar()
+            from tqdm import tqdm
+            self._bar = tqdm(desc=what, unit="B", unit_scale=True, leave=False, disable=None)
+        self._bar.update(octets)
+
+    def stop_bar(self):
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class _Run:
+    """One run.  Raises ConfigError, SpoolError and OSError before anything is dialled, nothing after."""
+
+    def __init__(self, path, screen, everything):
+        self._screen, self._everything = screen, everything
+        self._site = config.load(path)
+        self._spool = Spool(self._site.spool, self._site.hostname)
+        self._log = Log(job_sink("mailcheck", self._spool.state("mailcheck.log")), new_session())
+        self._dialled = Dialled(self._spool.state("dialled"))
+        self._troubles = []         # (TEMPORARY or PERMANENT, text), in order
+
+    def run(self):
+        try:
+            lock = self._spool.lock("mailcheck")
+        except Busy:
+            self._screen.say("Another mailcheck is running.")
+            return EX_OK
+        with lock:
+            recover(self._spool)
+            self._hang_up_left_behind()
+            self._spool.sweep(self._site.boxes)
+            todo = plan(self._site, self._spool, self._log, time.time(), self._everything)
+            if todo.is_empty:
+                self._screen.say("Nothing to do: nothing is queued and no account is configured. No call.")
+            else:
+                self._screen.say(f"To send: {todo.messages} messages, {todo.octets} octets. "
+                                 f"To fetch from: {', '.join(todo.accounts) or 'no account'}.")
+                self._call(todo)
+        return self._exit_code()
+
+    def _hang_up_left_behind(self):
+        name = self._dialled.left_behind()
+        if name is None:
+            return
+        self._log("hanging-up", link=name, why="an earlier run dialled it and did not end properly")
+        if name in self._site.links:
+            self._down(name, links.make(self._site.links[name]))
+        else:
+            self._dialled.clear()
+
+    # The call
+
+    def _call(self, todo):
+        name = todo.link
+        settings = self._site.links.get(name, {"type": "always", "call_limit": 0})
+        link = links.make(settings)
+        call = {"id": self._log.session, "link": name or "none configured", "start": int(time.time())}
+        begun = time.monotonic()
+        handlers = {s: signal.signal(s, _stop) for s in (signal.SIGTERM, signal.SIGINT)}
+        results = []
+        try:
+            if link.is_dialled:
+                self._dialled.write(name, time.time())
+                self._screen.say(f"Bringing up link {name} ...")
+            try:
+                link.up()
+                self._log("link-up", link=name)
+                results = self._work(settings.get("call_limit") or None)
+            finally:
+                for s in handlers:
+                    signal.signal(s, _go_on)        # nothing stops the way down
+                if link.is_dialled:
+                    self._down(name, link)
+        except LinkError as error:
+            self._trouble(TEMPORARY, f"link {name}: {error}")
+        except Stopped as error:
+            self._trouble(TEMPORARY, f"stopped by {error}")
+        except OSError as error:
+            self._trouble(TEMPORARY, f"the disk failed: {error}")
+        for s, handler in handlers.items():
+            signal.signal(s, handler)
+        self._write_ledger(call, results, time.monotonic() - begun)
+
+    def _down(self, name, link):
+        """Hangs up, twice if need be; the record stays if the link did not come down, so that the next run tries."""
+        for attempt in (1, 2):
+            try:
+                link.down()
+            except LinkError as error:
+                if attempt == 2:
+                    self._trouble(PERMANENT, f"link {name} MAY STILL BE UP: {error}")
+                continue
+            self._log("link-down", link=name)
+            try:
+                self._dialled.clear()
+            except OSError as error:
+                self._trouble(TEMPORARY, f"the disk failed: {error}")
+            return
+
+    def _work(self, limit):
+        """Runs the worker until it ends or the call's time is over, and gives its results."""
+        results = []
+        deadline = time.monotonic() + limit if limit else None
+        worker = subprocess.Popen(_worker_command(self._site.path, self._log.session, self._everything),
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        timer = _Alarm(worker, deadline)
+        try:
+            for line in worker.stdout:
+                event = json.loads(line)
+                if "octets" in event and "what" in event:
+                    self._screen.progress(event["what"], event["octets"])
+                else:
+                    results.append(event)
+            code = worker.wait()
+        except BaseException:
+            timer.cancel()
+            worker.kill()
+            worker.wait()
+            raise
+        finally:
+            self._screen.stop_bar()
+        if timer.cancel():
+            self._trouble(TEMPORARY, f"the call took longer than call_limit, {limit} s")
+        elif code:
+            self._trouble(TEMPORARY, f"the transport ended with code {code}")
+        for result in results:
+            for kind, text in result["failures"]:
+                self._trouble(kind, text)
+        return results
+
+    def _write_ledger(self, call, results, seconds):
+        out = [result for result in results if result["name"] == "relay"]
+        into = [result for result in results if result["name"] != "relay"]
+        call.update(
+            seconds=round(seconds, 1),
+            bytes_up=sum(r["sent"] for r in results), bytes_down=sum(r["received"] for r in results),
+            bytes_are="TCP payload, TLS included",
+            messages_out=sum(r["done"] for r in out), octets_out=sum(r["octets"] for r in out),
+            refused=sum(r["refused"] for r in results), kept=sum(r["kept"] for r in results),
+            messages_in=sum(r["done"] for r in into), octets_in=sum(r["octets"] for r in into),
+            outcome="; ".join(text for _, text in self._troubles) or "ok",
+        )
+        self._log("call", **call)
+        try:
+            ledger.write(self._spool.state("ledger.jsonl"), call)
+        except OSError as error:
+            self._trouble(TEMPORARY, f"the ledger cannot be written: {error}")
+        self._screen.say(
+            f"Link {call['link']}: {call['seconds']} s, {call['bytes_up']} octets up, {call['bytes_down']} down. "
+            f"Sent {call['messages_out']}, refused {call['refused']}, kept {call['kept']}, fetched {call['messages_in']}.")
+
+    # The end
+
+    def _trouble(self, kind, text):
+        self._troubles.append((kind, text))
+        self._log("trouble", kind=kind, problem=text)
+
+    def _exit_code(self):
+        for _, text in self._troubles:
+            print(f"mailcheck: {text}", file=sys.stderr)
+        kinds = {kind for kind, _ in self._troubles}
+        return EX_UNAVAILABLE if PERMANENT in kinds else EX_TEMPFAIL if TEMPORARY in kinds else EX_OK
+
+
+class _Alarm:
+    """Ends the worker when its time is over."""
+
+    def __init__(self, worker, deadline):
+        import threading
+        self._worker = worker
+        self._rang = False
+        self._timer = None
+        if deadline is not None:
+            self._timer = threading.Timer(deadline - time.monotonic(), self._ring)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _ring(self):
+        self._rang = True
+        self._worker.kill()
+
+    def cancel(self):
+        """Stops the alarm, and says whether it rang."""
+        if self._timer:
+            self._timer.cancel()
+        return self._rang
+
+
+def _stop(number, _frame):
+    raise Stopped(signal.Signals(number).name)
+
+
+def _go_on(_number, _frame):
+    """Unlike SIG_IGN it is not inherited by the command that hangs up, which must stay stoppable."""
+
+
+def _worker_command(path, session, everything):
+    library = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from amsmail.program.worker import main; main(sys.argv[2:])"
+    return [sys.executable, "-I", "-c", code, library, path, session, "all" if everything else "due"]

@@ -1,0 +1,117 @@
+"""What smtpd and pop3d have in common: a client's connection, from inetd or from amsd, and the site it came to.
+
+A service is a function `serve(connection)` and a `refusal(site_or_none, reason)`; see `Connection`.
+"""
+
+import os
+import sys
+
+from amsmail.site import config, networks
+from amsmail.site.log import Log, new_session, sink
+from amsmail.store.delivery import recover
+from amsmail.store.spool import Spool, SpoolError
+from amsmail.transport.stream import Stream, StreamError, standard_carrier
+
+EX_OK, EX_USAGE = 0, 64
+_FIRST_DEADLINE = 300       # seconds; the service sets its own once mail.cfg is read
+
+
+class Connection:
+    """One client's connection: `stream`, `peer` (its IP address, '' if unknown), `here` (ours), `log`, `site`, `spool`,
+    and `options`, a set of 'tls' (from the first octet) and 'submission'."""
+
+    def __init__(self, stream, peer, here, log, options):
+        self.stream, self.peer, self.here, self.log, self.options = stream, peer, here, log, options
+        self.site = self.spool = None
+
+    def run(self, service, config_path):
+        """Serves the client to the end of its session.  Nothing is raised for what the client, the line or mail.cfg do
+        wrong; it is logged."""
+        self.log("connect", peer=self.peer or "unknown", tls="implicit" if "tls" in self.options else None)
+        try:
+            self._prepare(config_path)
+            if "tls" in self.options:
+                self.start_tls()
+            service.serve(self)
+        except config.ConfigError as error:
+            for problem in error.problems:
+                self.log("config-error", problem=problem)
+            self._refuse(service, "mail.cfg is wrong, see the log")
+        except (SpoolError, OSError) as error:
+            self.log("spool-error", problem=error)
+            self._refuse(service, "The spool cannot be used, see the log")
+        except StreamError as error:
+            self.log("connection-lost", why=error)
+        finally:
+            self.log("disconnect", sent=self.stream.sent, received=self.stream.received)
+            self.stream.close()
+
+    def _prepare(self, config_path):
+        self.site = config.load(config_path)
+        self.spool = Spool(self.site.spool, self.site.hostname)
+        recover(self.spool)
+
+    def _refuse(self, service, reason):
+        try:
+            self.stream.write(service.refusal(self.site, reason))
+        except StreamError:
+            pass
+
+    def start_tls(self):
+        """Does the handshake.  Raises StreamError."""
+        from amsmail.transport.tls import server_context
+        if not self.site.certificate:
+            raise StreamError("TLS is asked for, and mail.cfg names no certificate")
+        words = self.stream.start_tls(server_context(self.site.certificate, self.site.key))
+        self.log("tls", with_=words)
+        return words
+
+    @property
+    def certificate_is_there(self):
+        """Whether TLS can be offered; a certificate that cannot be read is logged."""
+        site = self.site
+        there = bool(site.certificate) and os.access(site.certificate, os.R_OK) and os.access(site.key, os.R_OK)
+        if site.certificate and not there:
+            self.log("tls-error", problem=f"{site.certificate} or {site.key} cannot be read: TLS is not offered")
+        return there
+
+    @property
+    def cleartext_login(self):
+        """Whether this client may log in without TLS."""
+        return networks.contains(self.site.cleartext_login_from, self.peer)
+
+
+def from_inetd(program, service, arguments, default_config):
+    """The main function of a program that inetd starts: serves the client on stdin and stdout, and ends the process."""
+    options, path = _parsed(program, service, arguments, default_config)
+    carrier, sock = standard_carrier()
+    peer, here = _addresses(sock)
+    log = Log(sink(program), new_session())
+    Connection(Stream(carrier, _FIRST_DEADLINE), peer, here, log, options).run(service, path)
+    sys.stderr.flush()
+    os._exit(EX_OK)     # nothing is left to flush, and the interpreter's own way out costs 1.5 ms
+
+
+def _parsed(program, service, arguments, default_config):
+    """(options, path of mail.cfg).  By hand: argparse would double the time of the start."""
+    options = {word[2:] for word in arguments if word.startswith("--")}
+    paths = [word for word in arguments if not word.startswith("--")]
+    if len(paths) > 1 or options - service.OPTIONS or any(word.startswith("-") for word in paths):
+        known = " ".join(f"[--{option}]" for option in sorted(service.OPTIONS))
+        sys.stderr.write(f"usage: {program} {known} [mail.cfg]\n")
+        raise SystemExit(EX_USAGE)
+    return options, paths[0] if paths else default_config
+
+
+def _addresses(sock):
+    """The client's IP address and ours.  A socket knows; on pipes the super-server's environment says it, but it must
+    not be believed on a socket, where it would be the environment of whoever started the super-server."""
+    if sock is None:
+        environment = (os.environ.get(name, "") for name in ("TCPREMOTEIP", "REMOTE_ADDR", "REMOTE_HOST"))
+        peer = next((value for value in environment if networks.number(value)), "")
+        return networks.unmapped(peer), ""
+    try:
+        ends = sock.getpeername(), sock.getsockname()
+    except OSError:
+        return "", ""
+    return tuple(networks.unmapped(end[0]) if isinstance(end, tuple) else "" for end in ends)

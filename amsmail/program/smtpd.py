@@ -1,0 +1,225 @@
+"""smtpd: SMTP on stdin and stdout, started by inetd for each connection.  See docs/smtpd.8."""
+
+import errno
+import os
+import time
+
+from amsmail.protocol import smtp_server as smtp
+from amsmail.protocol.engine import Closed, StartTls
+from amsmail.program import session
+from amsmail.site import networks, routing
+from amsmail.site.config import DEFAULT_PATH
+from amsmail.store.delivery import Delivery
+from amsmail.store.dropbox import new_uid
+from amsmail.transport import pump
+from amsmail.wire.dates import rfc5322
+from amsmail.wire.envelope import path
+from amsmail.wire.reply import Reply
+
+OPTIONS = {"tls", "submission"}
+HOPS = 100              # Received fields that make a loop: RFC 5321, section 6.3
+_HEADER_CAP = 1 << 20   # octets of a header that are searched for Received fields
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+def refusal(site, reason):
+    """The bytes for a client that cannot be served."""
+    return smtp.refusal(site.hostname if site else "localhost", reason)
+
+
+def serve(connection):
+    """Serves one client.  Raises StreamError where the connection breaks."""
+    _Session(connection).run()
+
+
+class _Session:
+    """One client's session: answers what the engine asks."""
+
+    def __init__(self, connection):
+        site = connection.site
+        self._connection, self._site, self._log = connection, site, connection.log
+        self._relay = networks.contains(site.relay_from, connection.peer)
+        self._tls = ""
+        self._delivery = None
+        self._engine = smtp.SmtpServer(smtp.Settings(
+            hostname=site.hostname,
+            size=site.limits["message_size"],
+            recipients=site.limits["recipients"],
+            errors=site.limits["errors"],
+            starttls=connection.certificate_is_there,
+            secure="tls" in connection.options,
+            cleartext_login=connection.cleartext_login,
+            login_required="submission" in connection.options,
+        ))
+
+    def run(self):
+        self._connection.stream.timeout = self._site.limits["smtp_idle"]
+        try:
+            pump.run(self._engine, self._connection.stream, self._handle)
+        finally:
+            self._drop()
+
+    def _handle(self, event):
+        return _HANDLERS[type(event)](self, event)
+
+    def _start_tls(self, _event):
+        self._connection.stream.write(self._engine.output())
+        self._tls = self._connection.start_tls()
+        return True
+
+    def _login(self, event):
+        from amsmail.site import accounts       # on demand: most connections never log in
+        found = accounts.login(self._site, event.credentials)
+        good = found is not None and found[0] == "box"
+        self._log("login", user=event.credentials.user, mechanism=event.mechanism, result="ok" if good else "refused")
+        return True if good else Reply(535, "5.7.8", "Wrong user or password")
+
+    def _may_use(self, event):
+        try:
+            free = _free(self._site.spool)
+        except OSError as error:
+            return self._trouble(error)
+        return Reply(452, "4.3.1", "Not enough room on the disk for that") if event.size > free else None
+
+    def _may_reach(self, event):
+        leads = self._route(event.address, event.user)
+        return leads.reply if isinstance(leads, routing.Refused) else None
+
+    def _route(self, address, user):
+        return routing.route(self._site, address, bool(user) or self._relay, self._connection.here)
+
+    def _open_body(self, event):
+        envelope = event.envelope.but(arrival=int(time.time()))
+        routes = [(self._route(r.address, envelope.user), r) for r in envelope.recipients]
+        boxes = list(dict.fromkeys(leads.name for leads, _ in routes if isinstance(leads, routing.ToBox)))
+        remote = tuple(r for leads, r in routes if isinstance(leads, routing.ToQueue))
+        uid = new_uid(self._site.hostname)
+        received = self._received(event, envelope, uid)
+        self._problem = None
+        self._header = HopCounter()
+        try:
+            self._delivery = Delivery(
+                self._connection.spool, uid, boxes, f"Return-Path: {path(envelope.sender)}\n".encode() + received,
+                envelope.but(recipients=remote) if remote else None, received)
+            return None
+        except OSError as error:
+            return self._trouble(error)
+
+    def _received(self, event, envelope, uid):
+        """The Received field (RFC 5321, section 4.4)."""
+        peer = self._connection.peer
+        literal = f"[IPv6:{peer}]" if ":" in peer else f"[{peer}]" if peer else "unknown"
+        with_tls = f"\n\t(using {self._tls})" if self._tls else ""
+        only = f"\n\tfor {path(envelope.recipients[0].address)}" if len(envelope.recipients) == 1 else ""
+        return (f"Received: from {event.helo} ({literal}){with_tls}\n\tby {self._site.hostname} with {event.protocol} "
+                f"id {uid}{only};\n\t{rfc5322(envelope.arrival)}\n").encode()
+
+    def _body_data(self, event):
+        if self._problem:
+            return
+        self._header.feed(event.data)
+        try:
+            self._delivery.write(event.data)
+        except OSError as error:
+            self._problem = self._trouble(error)
+            self._drop()
+
+    def _end_body(self, event):
+        if not self._problem and self._header.hops > HOPS:
+            self._problem = Reply(554, "5.4.6", f"More than {HOPS} Received fields: this message is in a loop")
+        if self._problem:
+            self._drop()
+            return self._problem
+        delivery, self._delivery = self._delivery, None
+        try:
+            delivery.seal()
+            delivery.commit()
+        except OSError as error:
+            delivery.abort()
+            return self._trouble(error)
+        except BaseException:
+            delivery.abort()
+            raise
+        self._log("accepted", id=delivery.uid, completed="last-line" if event.completed else None)
+        return Reply(250, "2.0.0", f"Accepted as {delivery.uid}"
+                     + (", with a line end for its last line" if event.completed else ""))
+
+    def _drop_body(self, event):
+        self._drop()
+        self._log("dropped", why=event.why)
+
+    def _drop(self):
+        if self._delivery:
+            self._delivery.abort()
+            self._delivery = None
+
+    def _trouble(self, error):
+        """The reply for what the disk refused; it is the site's trouble, so the client may try again."""
+        self._log("disk-error", problem=error)
+        if error.errno in _NO_SPACE:
+            return Reply(452, "4.3.1", "The disk is full, try again later")
+        return Reply(451, "4.3.0", "The message could not be stored, try again later")
+
+    def _refused(self, event):
+        self._log("refused", command=event.command, reply=event.reply)
+
+    def _closed(self, event):
+        if event.why:
+            self._log("ended", why=event.why)
+
+
+class HopCounter:
+    """Counts Received fields while a message goes by."""
+
+    def __init__(self):
+        self._held = b"\n"
+        self._left = _HEADER_CAP
+        self.hops = 0
+
+    def feed(self, text):
+        if self._left <= 0:
+            return
+        text = self._held + text.replace(b"\r", b"").lower()
+        end = text.find(b"\n\n")
+        self._left -= len(text)
+        if end >= 0:
+            text, self._left = text[:end], 0
+        self.hops += text.count(b"\nreceived:")
+        self._held = text[-len(b"\nreceived"):]     # one octet too short to be counted twice
+
+
+_HANDLERS = {
+    StartTls: _Session._start_tls,
+    Closed: _Session._closed,
+    smtp.Login: _Session._login,
+    smtp.MayUse: _Session._may_use,
+    smtp.MayReach: _Session._may_reach,
+    smtp.OpenBody: _Session._open_body,
+    smtp.BodyData: _Session._body_data,
+    smtp.EndBody: _Session._end_body,
+    smtp.DropBody: _Session._drop_body,
+    smtp.Refused: _Session._refused,
+}
+
+
+def _free(spool):
+    """Octets that this user may still write on the spool's file system."""
+    if not hasattr(os, "statvfs"):
+        import shutil
+        return shutil.disk_usage(spool).free
+    figures = os.statvfs(spool)
+    return figures.f_bavail * figures.f_frsize
+
+
+def main(arguments, default_config=DEFAULT_PATH):
+    """Runs smtpd; does not return."""
+    session.from_inetd("smtpd", Service, arguments, default_config)
+
+
+class Service:
+    """SMTP as a service of `session`."""
+
+    OPTIONS = OPTIONS
+    refusal = staticmethod(refusal)
+    serve = staticmethod(serve)

@@ -1,0 +1,21 @@
+"""Who may log in, and to which drop box."""
+
+from amsmail.site import passwords
+
+QUEUE = "queue"         # what login() gives for the login that picks the outbound queue up
+
+
+def login(site, credentials):
+    """The box that these Credentials open: (kind, name), kind 'box' or 'queue'; None if they are wrong.
+
+    A user is named by the box or by any of its addresses, since mail programs offer the address.
+    """
+    if credentials.acting_for not in ("", credentials.user):
+        return None
+    name = credentials.user.strip().casefold()
+    if name == site.queue["login"] and name:
+        found = (QUEUE, name, site.queue["password"])
+    else:
+        box = name if name in site.boxes else site.addresses.get(name)
+        found = ("box", box, site.boxes[box]["password"]) if box else (None, None, "")
+    return found[:2] if passwords.verify(credentials.password, found[2]) else None

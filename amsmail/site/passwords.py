@@ -1,0 +1,31 @@
+"""Passwords of boxes: hashed by passlib, which is imported only when somebody logs in."""
+
+from amsmail.site import libraries
+
+# What mail.cfg may hold.  New ones are pbkdf2_sha256: its work is done by OpenSSL, so it is neither slow on a small
+# machine nor missing on one (crypt(3) is gone from Python 3.13).
+SCHEMES = ["pbkdf2_sha256", "pbkdf2_sha512", "sha512_crypt", "sha256_crypt", "scrypt", "bcrypt", "argon2"]
+
+
+def _context():
+    libraries.reach()
+    from passlib.context import CryptContext
+    return CryptContext(SCHEMES)
+
+
+def is_hash(text):
+    """Whether `text` is a hash of one of SCHEMES."""
+    return _context().identify(text) is not None
+
+
+def hashed(password):
+    """The hash of a password, for mail.cfg."""
+    return _context().hash(password)
+
+
+def verify(password, text):
+    """Whether `password` is the one that was hashed to `text`; never for an empty hash (a locked box)."""
+    try:
+        return bool(text) and _context().verify(password, text)
+    except (ValueError, TypeError):     # a password with NUL or octets that are no UTF-8
+        return False

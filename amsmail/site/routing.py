@@ -1,0 +1,45 @@
+"""Where an address leads: to a drop box, to the outbound queue, or nowhere."""
+
+from amsmail.wire.reply import Reply
+from amsmail.wire.value import Value
+
+
+class ToBox(Value):
+    """Into the drop box `name`."""
+
+    __slots__ = ("name",)
+
+
+class ToQueue(Value):
+    """Into the outbound queue, for the relay."""
+
+    __slots__ = ()
+
+
+class Refused(Value):
+    """Nowhere: `reply` says why."""
+
+    __slots__ = ("reply",)
+
+
+def route(site, address, may_relay, here=""):
+    """Where mail for `address` goes: ToBox, ToQueue or Refused.
+
+    `may_relay`: whether the client may send to others than the site's own boxes.  `here`: this host's IP address as the
+    client sees it, for addresses such as captain@[192.0.2.1] (RFC 5321, section 4.1.3).
+    """
+    if not address.domain:
+        return ToBox(site.postmaster)
+    if here and address.domain.upper() in (f"[{here}]".upper(), f"[IPV6:{here}]".upper()):
+        address = address.but(domain=next(iter(site.domains)))
+    box = site.addresses.get(address.key)
+    if box:
+        return ToBox(box)
+    unknown = site.domains.get(address.domain.rstrip(".").casefold())
+    if unknown == "refuse":
+        return Refused(Reply(550, "5.1.1", f"No box for <{address}> here"))
+    if not may_relay:
+        return Refused(Reply(550, "5.7.1", f"Relaying to <{address}> is refused: log in first"))
+    if not site.relay["host"]:
+        return Refused(Reply(550, "5.7.1", f"<{address}> is not here, and no relay is configured to reach it"))
+    return ToQueue()

@@ -1,0 +1,91 @@
+"""The spool: where everything of a site lies.
+
+    format              the layout's version and the separator of names' flags
+    boxes/NAME/         drop boxes (Maildir)
+    queue/              the outbound queue, itself a drop box
+    state/commits/      messages to several destinations, on their way (see delivery)
+    state/locks/  state/seen/  state/tries/  state/ledger.jsonl  state/dialled
+"""
+
+import os
+import time
+
+from amsmail.store import durable
+from amsmail.store.dropbox import DropBox
+from amsmail.store.locks import Lock
+
+VERSION = 1
+_STALE = 36 * 3600      # seconds after which a file in tmp/ belongs to nobody (the Maildir convention)
+
+
+class SpoolError(Exception):
+    """A spool that this program must not touch, and what to do about it."""
+
+
+class Spool:
+    """The spool at `path`, which is made if it is not there.  `host` goes into the names of messages.
+
+    Raises SpoolError if its format is not ours, OSError if it cannot be made or read.
+    """
+
+    def __init__(self, path, host):
+        self.path = path
+        self.host = host
+        self.separator = self._format()
+
+    def box(self, name):
+        """The DropBox with this name; its directories are made when it is first used."""
+        return DropBox(os.path.join(self.path, "boxes", name), self.separator)
+
+    def queue(self):
+        """The outbound queue as a DropBox."""
+        return DropBox(os.path.join(self.path, "queue"), self.separator)
+
+    def state(self, *parts):
+        """A path below state/, whose directory is made if it is not there."""
+        path = os.path.join(self.path, "state", *parts)
+        durable.make_directory(os.path.dirname(path))
+        return path
+
+    def lock(self, name, wait=False):
+        """Takes the lock called `name`.  Raises Busy."""
+        return Lock(self.state("locks", name), wait)
+
+    def sweep(self, boxes):
+        """Removes what crashes left in tmp/ directories more than 36 hours ago."""
+        for drop_box in [self.queue(), *map(self.box, boxes)]:
+            folder = os.path.join(drop_box.path, "tmp")
+            if os.path.isdir(folder):
+                old = time.time() - _STALE
+                durable.forget(entry.path for entry in os.scandir(folder) if entry.stat().st_mtime < old)
+
+    def _format(self):
+        path = os.path.join(self.path, "format")
+        try:
+            with open(path, "rb", buffering=0) as f:
+                text = f.read().decode("ascii", "replace")
+        except FileNotFoundError:
+            return self._make(path)
+        words = text.split()
+        if len(words) != 3 or words[0] != "amsmail-spool" or not words[1].isdigit() or words[2] not in (":", ";"):
+            raise SpoolError(f"{path}: this is no spool of amsmail; name another directory as spool in mail.cfg")
+        if int(words[1]) > VERSION:
+            raise SpoolError(f"{path}: format {words[1]} was made by a newer amsmail; this one knows up to {VERSION}")
+        return words[2]
+
+    def _make(self, path):
+        durable.make_directory(self.path)
+        separator = ":" if self._takes_colon() else ";"
+        durable.replace(path, f"amsmail-spool {VERSION} {separator}\n".encode())
+        return separator
+
+    def _takes_colon(self):
+        """Windows' file systems refuse a colon in a name, or read it as an alternate stream."""
+        if os.name == "nt":
+            return False
+        try:
+            probe = durable.NewFile(os.path.join(self.path, f"probe:{os.getpid()}"))
+        except OSError:
+            return False
+        probe.discard()
+        return True

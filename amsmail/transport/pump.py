@@ -1,0 +1,44 @@
+"""The one loop that drives any engine over any stream.
+
+It flushes only when it is about to wait for input, so the replies to a pipelined batch leave in one packet, or when so
+much is waiting that memory would grow.
+"""
+
+from amsmail.protocol.engine import Closed
+from amsmail.transport.stream import StreamError, TimedOut
+
+_ENOUGH = 1 << 16
+
+
+def run(engine, stream, handle):
+    """Drives `engine` until its session is over.  `handle(event)` gives the answer to a question; what it returns for
+    other events does not matter.  Gives the Closed event.  Raises StreamError where the stream does, except that an
+    engine with an `idle` method is told of a time-out and may still say good-bye."""
+    while True:
+        event = engine.next_event()
+        if event is None:
+            stream.write(engine.output())
+            try:
+                data = stream.read()
+            except TimedOut:
+                if not hasattr(engine, "idle"):
+                    raise
+                engine.idle()
+            else:
+                engine.receive(data)
+            continue
+        answer = handle(event)
+        if isinstance(event, Closed):
+            _last_words(engine, stream)
+            return event
+        if event.asks:
+            engine.answer(answer)
+        if engine.waiting > _ENOUGH:
+            stream.write(engine.output())
+
+
+def _last_words(engine, stream):
+    try:
+        stream.write(engine.output())
+    except StreamError:
+        pass        # the session is over either way

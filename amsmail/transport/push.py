@@ -1,0 +1,183 @@
+"""The push: drains the outbound queue to the upstream relay."""
+
+import time
+
+from amsmail.protocol import smtp_client as smtp
+from amsmail.protocol.engine import Closed, StartTls
+from amsmail.site import notices
+from amsmail.store.queue import Queue, Tries
+from amsmail.transport import pump
+from amsmail.transport.connect import Provider
+from amsmail.transport.result import PERMANENT, TEMPORARY, Result
+from amsmail.transport.stream import StreamError
+from amsmail.wire.envelope import FAILED, SENT, EnvelopeError
+from amsmail.wire.reply import Reply
+from amsmail.wire.report import Fate
+from amsmail.wire.text import to_wire
+
+_PIECE = 1 << 16
+_TIMEOUT = 300                          # seconds without progress; RFC 5321, section 4.5.3.2.6 asks for more only once
+_FIRST_PAUSE, _LONGEST_PAUSE = 900, 4 * 3600
+_BARE_CR = Reply(550, "5.6.0", "The message has a CR that is no line end; no relay may be given that")
+
+
+def due(spool, log, now, everything=False):
+    """What is to be sent now: a list of Queued, smallest first.  `everything`: also what a pause holds back.
+
+    A file that cannot be read as a queue entry is logged and left alone."""
+    queue = Queue(spool)
+    found = []
+    for entry in queue.list():
+        try:
+            queued = queue.read(entry)
+        except (OSError, EnvelopeError) as error:
+            log("queue-entry-unreadable", id=entry.uid, problem=error)
+            continue
+        if everything or queue.tries(entry).next <= now:
+            found.append(queued)
+    return sorted(found, key=lambda queued: queued.size)
+
+
+def push(site, spool, messages, log, progress):
+    """Sends `messages` (as `due` gives them) to the relay and gives a Result.  The caller holds the queue's lock.
+
+    `progress(octets)` is told of body octets that went out.  Raises nothing for what the line, the relay or the disk do:
+    what was not sent stays in the queue.
+    """
+    run = _Push(site, spool, messages, log, progress)
+    try:
+        run.session()
+    except StreamError as error:
+        run.result.fail(TEMPORARY, str(error))
+    except OSError as error:
+        run.result.fail(TEMPORARY, f"the disk failed: {error}")
+    finally:
+        run.close()
+    return run.result
+
+
+class _Push:
+    """One session with the relay."""
+
+    def __init__(self, site, spool, messages, log, progress):
+        self._site, self._spool, self._log, self._progress = site, spool, log, progress
+        self._queue = Queue(spool)
+        self._left = list(messages)
+        self._body = self._stream = None
+        self._extensions = {}
+        self.result = Result("relay")
+
+    def session(self):
+        relay = self._site.relay
+        provider = Provider("smtp", relay)
+        self._stream = provider.connect(_TIMEOUT)
+        engine = smtp.SmtpClient(self._site.hostname, provider.starttls, smtp.Login(relay["user"], relay["password"]))
+        handlers = {
+            StartTls: lambda event: self._start_tls(engine, provider),
+            smtp.Ready: self._ready,
+            smtp.NextMessage: self._next,
+            smtp.ReadBody: self._read,
+            smtp.Outcome: self._outcome,
+            smtp.SessionFailed: self._failed,
+            Closed: self._closed,
+        }
+        pump.run(engine, self._stream, lambda event: handlers[type(event)](event))
+
+    def close(self):
+        if self._body:
+            self._body.close()
+        if self._stream:
+            self._stream.close()
+            self.result.count(self._stream)
+        self.result.kept += len(self._left) + (self._body is not None)
+
+    def _start_tls(self, engine, provider):
+        self._stream.write(engine.output())
+        provider.start_tls(self._stream)
+        return True
+
+    def _ready(self, event):
+        self._extensions = event.extensions
+
+    def _next(self, _event):
+        while self._left:
+            queued = self._left.pop(0)
+            if not queued.waiting:      # a crash came between the last recipient's outcome and the removal
+                self._queue.remove(queued.entry)
+                continue
+            self._body = self._queue.open(queued)
+            if self._has_bare_cr():
+                self._settle(queued, {index: _BARE_CR for index, _ in queued.waiting})
+                continue
+            return smtp.Message(queued, queued.envelope, [index for index, _ in queued.waiting], queued.size)
+        return None
+
+    def _has_bare_cr(self):
+        start = self._body.tell()
+        found = False
+        while not found and (piece := self._body.read(_PIECE)):
+            found = b"\r" in piece
+        self._body.seek(start)
+        return found
+
+    def _read(self, _event):
+        piece = self._body.read(_PIECE)
+        self._progress(len(to_wire(piece)))
+        return piece
+
+    def _outcome(self, event):
+        self._settle(event.key, event.replies)
+
+    def _settle(self, queued, replies):
+        """Writes down what became of a message's recipients, durably, and tells its sender of what failed for good."""
+        fates = {index: self._fate(queued, index, reply) for index, reply in replies.items() if reply.ok or reply.permanent}
+        failed = [fate for fate in fates.values() if fate.action == "failed"]
+        relayed = [fate for fate in fates.values() if fate.action == "relayed"]
+        if failed:
+            self._notify(queued, failed)
+        for index, fate in fates.items():
+            queued = self._queue.mark(queued, index, FAILED if fate.action == "failed" else SENT)
+        if relayed and "DSN" not in self._extensions:
+            self._notify(queued, relayed)
+        for index, reply in replies.items():
+            self._log("sent" if reply.ok else "refused" if reply.permanent else "put-off", id=queued.entry.uid,
+                      to=queued.envelope.recipients[index].address, reply=reply)
+        self._body.close()
+        self._body = None
+        self.result.done += bool(relayed)
+        self.result.octets += queued.size if relayed else 0
+        self.result.refused += bool(failed)
+        if queued.waiting:
+            self.result.kept += 1
+            self._put_off(queued, next(reply for reply in replies.values() if not (reply.ok or reply.permanent)))
+        else:
+            self._queue.remove(queued.entry)
+
+    def _fate(self, queued, index, reply):
+        recipient = queued.envelope.recipients[index]
+        if reply.ok:
+            return Fate(recipient, "relayed", "2.0.0", str(reply))
+        return Fate(recipient, "failed", reply.status or "5.0.0", str(reply))
+
+    def _notify(self, queued, fates):
+        def original():
+            with self._queue.open(queued) as f:
+                while piece := f.read(_PIECE):
+                    yield to_wire(piece)
+        uid = notices.send(self._site, self._spool, queued.envelope, fates, queued.entry.uid, queued.size, original)
+        self._log("notified", id=queued.entry.uid, notice=uid)
+
+    def _put_off(self, queued, reply):
+        tries = self._queue.tries(queued.entry)
+        pause = min(_FIRST_PAUSE * 2 ** min(tries.count, 10), _LONGEST_PAUSE)
+        self._queue.set_tries(queued.entry, Tries(tries.count + 1, str(reply), int(time.time()) + pause))
+
+    def _failed(self, event):
+        kind = PERMANENT if event.reply.permanent else TEMPORARY
+        words = {smtp.LOGIN: "the login was refused", smtp.NOT_OFFERED: "cannot be used as mail.cfg says",
+                 smtp.REFUSED: "refuses to serve us"}
+        self.result.fail(kind, f"{words[event.why]}: {event.reply}")
+
+    def _closed(self, event):
+        if event.why:
+            self.result.fail(TEMPORARY, event.why)

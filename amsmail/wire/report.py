@@ -1,0 +1,95 @@
+"""Delivery status notifications (RFC 3464, with RFC 3461's fields), as pieces of a message in wire form."""
+
+from amsmail.wire.envelope import path
+from amsmail.wire.value import Value
+
+_WORDS = {
+    "failed": ("Mail could not be delivered", "could not be delivered to the following addresses. It will not be tried again."),
+    "relayed": ("Mail was passed on", "was passed on to a mail system that sends no notice of delivery."),
+    "delivered": ("Mail was delivered", "was delivered."),
+}
+
+
+class Fate(Value):
+    """What became of one recipient: `action` ('failed', 'relayed', 'delivered'), `status` ('5.1.1'), `diagnostic`, the
+    SMTP reply as text, '' if there is none."""
+
+    __slots__ = ("recipient", "action", "status", "diagnostic")
+
+
+def report(hostname, to, envelope, fates, identity, dates, original, full):
+    """Yields the notification to the Address `to`, in pieces with CRLF line ends.
+
+    `fates` share one action.  `identity` is the message's identity here, `dates` the date of arrival and of now as RFC
+    5322 has them, `original` yields the message's own pieces in wire form, `full` says whether all of it is returned or
+    its header only.
+    """
+    action = fates[0].action
+    subject, sentence = _WORDS[action]
+    boundary = f"=_{identity}"
+    arrived, now = dates
+    head = [
+        f"From: Mail Delivery System <MAILER-DAEMON@{hostname}>",
+        f"To: {to}",
+        f"Subject: {subject}",
+        f"Date: {now}",
+        f"Message-ID: <{identity}.{action}@{hostname}>",
+        "Auto-Submitted: auto-replied",
+        "MIME-Version: 1.0",
+        f'Content-Type: multipart/report; report-type=delivery-status; boundary="{boundary}"',
+        "Content-Transfer-Encoding: 8bit",
+        "",
+        f"--{boundary}",
+        "Content-Type: text/plain; charset=utf-8",
+        "Content-Transfer-Encoding: 8bit",
+        "",
+        f"This is the mail server {hostname}.",
+        "",
+        f"Your message of {arrived} ({identity})",
+        sentence,
+        "",
+    ]
+    for fate in fates:
+        head += [f"    {path(fate.recipient.address)}", *([f"        {fate.diagnostic}"] if fate.diagnostic else [])]
+    head += ["", f"--{boundary}", f"Content-Type: message/{'global-' if _is_utf8(fates) else ''}delivery-status", "",
+             f"Reporting-MTA: dns; {hostname}"]
+    head += [f"Original-Envelope-Id: {envelope.envid}"] if envelope.envid else []
+    head += [f"Arrival-Date: {arrived}", ""]
+    for fate in fates:
+        head += _fields(fate)
+    head += [f"--{boundary}", f"Content-Type: {'message/rfc822' if full else 'text/rfc822-headers'}",
+             "Content-Transfer-Encoding: 8bit", "", ""]
+    yield "\r\n".join(head).encode()
+    tail = b""
+    for piece in original if full else header_of(original):
+        yield piece
+        tail = (tail + piece)[-2:]
+    yield (b"" if tail == b"\r\n" else b"\r\n") + f"--{boundary}--\r\n".encode()
+
+
+def _fields(fate):
+    """The fields of one recipient (RFC 3464, section 2.3)."""
+    address = str(fate.recipient.address)
+    kind = "rfc822" if address.isascii() else "utf-8"
+    fields = [f"Original-Recipient: {fate.recipient.orcpt}"] if fate.recipient.orcpt else []
+    fields += [f"Final-Recipient: {kind}; {address}", f"Action: {fate.action}", f"Status: {fate.status}"]
+    fields += [f"Diagnostic-Code: smtp; {fate.diagnostic}"] if fate.diagnostic else []
+    return [*fields, ""]
+
+
+def _is_utf8(fates):
+    return not all(fate.recipient.address.is_ascii for fate in fates)
+
+
+def header_of(pieces):
+    """The header out of a message's pieces, with its blank line left out."""
+    held = b""
+    for piece in pieces:
+        held += piece
+        end = (b"\r\n" + held).find(b"\r\n\r\n")
+        if end >= 0:
+            yield held[:end]
+            return
+        yield held[:-4]
+        held = held[-4:]
+    yield held
