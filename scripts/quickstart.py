@@ -3,11 +3,6 @@
 yacht.example is a small site with the boxes captain and cook.  provider.example is its provider ashore: a relay that
 asks for a password, a mailbox where the yacht's mail waits, and a colleague.  The link between them is really dialled:
 while it is down, the yacht reaches nothing ashore.
-
-usage: scripts/quickstart [--once] [--dir DIR]
-
-  --once      ends after the round trip instead of serving until Ctrl-C; so does a run without a terminal
-  --dir DIR   keeps both sites in DIR; otherwise in .local/quickstart, or with --once in a folder that is removed
 """
 
 import argparse
@@ -137,8 +132,10 @@ def main(arguments):
 def parse(arguments):
     parser = argparse.ArgumentParser(usage="scripts/quickstart [--once] [--dir DIR]", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--once", action="store_true")
-    parser.add_argument("--dir", type=Path, metavar="DIR")
+    parser.add_argument("--once", action="store_true", help="end after the round trip instead of serving until Ctrl-C; "
+                                                            "so does a run without a terminal")
+    parser.add_argument("--dir", type=Path, metavar="DIR", help="keep both sites in DIR, not in .local/quickstart (or, "
+                                                                "with --once, in a folder that is removed)")
     return parser.parse_args(arguments)
 
 
@@ -178,7 +175,7 @@ def choose_folder(wanted, serving, cleanup):
         except PermissionError:
             why = "it belongs to another user"
         print(f"Not in {folder}: {why}. What follows is removed at the end.")
-    folder = Path(tempfile.mkdtemp(prefix="amsmail-"))
+    folder = Path(tempfile.mkdtemp(prefix="amsmail-quickstart-"))
     cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
@@ -207,6 +204,7 @@ def passwords_in(folder):
 
 def write_secret(path, text):
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
+        os.fchmod(f.fileno(), 0o600)
         f.write(text)
 
 
@@ -369,7 +367,7 @@ def expect(site, login, message, why):
         if received.endswith(message):
             trace = received.removesuffix(message).splitlines()
             if all(line.startswith((b"Return-Path:", b"Received:", b" ", b"\t")) for line in trace):
-                tell(why, f"the same {len(message)} octets, below {len(trace)} lines of trace")
+                tell(why, f"as it was sent: {len(message)} octets, below {len(trace)} lines of trace")
                 return
     raise Failure(f"{why}: the message is not in box {login[0]} as it was sent")
 
@@ -452,7 +450,7 @@ def story(yacht, provider, link, logins):
 
 
 def mailcheck(site):
-    process = subprocess.Popen(program("mailcheck", "--now", site.config), start_new_session=True, text=True,
+    process = subprocess.Popen(program("mailcheck", "--now", "--progress", site.config), start_new_session=True, text=True,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         output, _ = process.communicate(timeout=CALL)
@@ -464,6 +462,9 @@ def mailcheck(site):
         print(f"   | {line}")
     if process.returncode:
         raise Failure(f"mailcheck exits with {process.returncode}")
+    call = json.loads((site.spool / "state" / "ledger.jsonl").read_text().splitlines()[-1])
+    tell("ledger", f"link {call['link']}, {call['seconds']} s, {call['bytes_up']} octets up, {call['bytes_down']} down")
+    tell("", f"{call['messages_out']} sent, {call['messages_in']} fetched; {call['outcome']}")
 
 
 def settings(yacht, provider, passwords):

@@ -14,12 +14,13 @@ import time
 from amsmail.link import ledger, links
 from amsmail.link.dialled import Dialled
 from amsmail.link.links import LinkError
-from amsmail.program.session import EX_OK, EX_USAGE
+from amsmail.program.session import EX_OK, EX_USAGE, where
 from amsmail.site import config, libraries
 from amsmail.site.config import DEFAULT_PATH
 from amsmail.site.log import Log, job_sink, new_session
 from amsmail.store.delivery import recover
 from amsmail.store.locks import Busy
+from amsmail.store.seen import resume_all
 from amsmail.store.spool import Spool, SpoolError
 from amsmail.transport.plan import plan
 from amsmail.transport.result import PERMANENT, TEMPORARY
@@ -61,7 +62,7 @@ class Screen:
 
     def __init__(self, shows):
         self.shows = shows
-        self._bar = None
+        self._bar, self._what = None, ""
 
     def say(self, text):
         if self.shows:
@@ -71,16 +72,17 @@ class Screen:
     def progress(self, what, octets):
         if not self.shows:
             return
-        if self._bar is None or self._bar.desc != f"{what}: ":
+        if what != self._what:
             self.stop_bar()
-            from tqdm import tqdm
+            self._what = what
+            from tqdm import tqdm       # on demand: cron sees no bar
             self._bar = tqdm(desc=what, unit="B", unit_scale=True, leave=False, disable=None)
         self._bar.update(octets)
 
     def stop_bar(self):
         if self._bar is not None:
             self._bar.close()
-            self._bar = None
+            self._bar, self._what = None, ""
 
 
 class _Run:
@@ -101,9 +103,10 @@ class _Run:
             self._screen.say("Another mailcheck is running.")
             return EX_OK
         with lock:
-            recover(self._spool)
             self._hang_up_left_behind()
-            self._spool.sweep(self._site.boxes)
+            recover(self._spool)
+            resume_all(self._spool)
+            self._spool.tidy(self._site.boxes)
             todo = plan(self._site, self._spool, self._log, time.time(), self._everything)
             if todo.is_empty:
                 self._screen.say("Nothing to do: nothing is queued and no account is configured. No call.")
@@ -152,6 +155,8 @@ class _Run:
             self._trouble(TEMPORARY, f"stopped by {error}")
         except OSError as error:
             self._trouble(TEMPORARY, f"the disk failed: {error}")
+        except Exception as error:
+            self._trouble(TEMPORARY, f"a bug in mailcheck, please report it: {error!r} at {where(error)}")
         for s, handler in handlers.items():
             signal.signal(s, handler)
         self._write_ledger(call, results, time.monotonic() - begun)

@@ -25,37 +25,41 @@ class Connection:
         self.site = self.spool = None
 
     def run(self, service, config_path):
-        """Serves the client to the end of its session.  Nothing is raised for what the client, the line or mail.cfg do
-        wrong; it is logged."""
+        """Serves the client to the end of its session.  Nothing is raised, whatever the client, the line, mail.cfg, the
+        disk or a bug of ours do; it is logged, and never told to the client in the middle of something else."""
         self.log("connect", peer=self.peer or "unknown", tls="implicit" if "tls" in self.options else None)
         try:
-            self._prepare(config_path)
-            if "tls" in self.options:
-                self.start_tls()
-            service.serve(self)
-        except config.ConfigError as error:
-            for problem in error.problems:
-                self.log("config-error", problem=problem)
-            self._refuse(service, "mail.cfg is wrong, see the log")
-        except (SpoolError, OSError) as error:
-            self.log("spool-error", problem=error)
-            self._refuse(service, "The spool cannot be used, see the log")
+            if self._prepare(service, config_path):
+                if "tls" in self.options:
+                    self.start_tls()
+                service.serve(self)
         except StreamError as error:
             self.log("connection-lost", why=error)
+        except OSError as error:
+            self.log("disk-error", problem=error)
+        except Exception as error:
+            self.log("bug", problem=repr(error), where=where(error))
         finally:
             self.log("disconnect", sent=self.stream.sent, received=self.stream.received)
             self.stream.close()
 
-    def _prepare(self, config_path):
-        self.site = config.load(config_path)
-        self.spool = Spool(self.site.spool, self.site.hostname)
-        recover(self.spool)
-
-    def _refuse(self, service, reason):
+    def _prepare(self, service, config_path):
+        """Loads the site, and says whether it can be served; if not, the client is told so."""
         try:
+            self.site = config.load(config_path)
+            self.spool = Spool(self.site.spool, self.site.hostname)
+            recover(self.spool)
+            return True
+        except config.ConfigError as error:
+            for problem in error.problems:
+                self.log("config-error", problem=problem)
+            reason = "mail.cfg is wrong, see the log"
+        except (SpoolError, OSError) as error:
+            self.log("spool-error", problem=error)
+            reason = "The spool cannot be used, see the log"
+        if "tls" not in self.options:       # without mail.cfg there is no certificate to say it under
             self.stream.write(service.refusal(self.site, reason))
-        except StreamError:
-            pass
+        return False
 
     def start_tls(self):
         """Does the handshake.  Raises StreamError."""
@@ -81,6 +85,14 @@ class Connection:
         return networks.contains(self.site.cleartext_login_from, self.peer)
 
 
+def where(error):
+    """The file and line that raised an exception."""
+    trace = error.__traceback__
+    while trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+
+
 def from_inetd(program, service, arguments, default_config):
     """The main function of a program that inetd starts: serves the client on stdin and stdout, and ends the process."""
     options, path = _parsed(program, service, arguments, default_config)
@@ -88,7 +100,6 @@ def from_inetd(program, service, arguments, default_config):
     peer, here = _addresses(sock)
     log = Log(sink(program), new_session())
     Connection(Stream(carrier, _FIRST_DEADLINE), peer, here, log, options).run(service, path)
-    sys.stderr.flush()
     os._exit(EX_OK)     # nothing is left to flush, and the interpreter's own way out costs 1.5 ms
 
 

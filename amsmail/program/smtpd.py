@@ -12,13 +12,13 @@ from amsmail.site.config import DEFAULT_PATH
 from amsmail.store.delivery import Delivery
 from amsmail.store.dropbox import new_uid
 from amsmail.transport import pump
-from amsmail.wire.dates import rfc5322
+from amsmail.site.dates import rfc5322
 from amsmail.wire.envelope import path
 from amsmail.wire.reply import Reply
 
 OPTIONS = {"tls", "submission"}
 HOPS = 100              # Received fields that make a loop: RFC 5321, section 6.3
-_HEADER_CAP = 1 << 20   # octets of a header that are searched for Received fields
+_HEADER_CAP = 1 << 18   # octets of a header that are kept
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
@@ -97,7 +97,9 @@ class _Session:
         uid = new_uid(self._site.hostname)
         received = self._received(event, envelope, uid)
         self._problem = None
-        self._header = HopCounter()
+        self._envelope = envelope
+        self._to_boxes = [r for leads, r in routes if isinstance(leads, routing.ToBox)]
+        self._header = HeaderKeeper()
         try:
             self._delivery = Delivery(
                 self._connection.spool, uid, boxes, f"Return-Path: {path(envelope.sender)}\n".encode() + received,
@@ -142,8 +144,23 @@ class _Session:
             delivery.abort()
             raise
         self._log("accepted", id=delivery.uid, completed="last-line" if event.completed else None)
+        self._notify(delivery)
         return Reply(250, "2.0.0", f"Accepted as {delivery.uid}"
                      + (", with a line end for its last line" if event.completed else ""))
+
+    def _notify(self, delivery):
+        """Tells a sender who asked for it that the message is in its boxes (RFC 3461, section 5.2.3)."""
+        asked = [r for r in self._to_boxes if "SUCCESS" in r.notify]
+        if not asked:
+            return
+        from amsmail.site import notices
+        from amsmail.wire.report import Fate
+        fates = [Fate(r, "delivered", "2.1.5", "") for r in asked]
+        try:
+            notices.send(self._site, self._connection.spool, self._envelope.but(ret="HDRS"), fates, delivery.uid, 0,
+                         lambda: [self._header.text])
+        except OSError as error:
+            self._log("disk-error", problem=error)      # the message itself is safe
 
     def _drop_body(self, event):
         self._drop()
@@ -169,24 +186,26 @@ class _Session:
             self._log("ended", why=event.why)
 
 
-class HopCounter:
-    """Counts Received fields while a message goes by."""
+class HeaderKeeper:
+    """Keeps a message's header (as far as it is of a sane size) while the message goes by."""
 
     def __init__(self):
-        self._held = b"\n"
-        self._left = _HEADER_CAP
-        self.hops = 0
+        self._open = True
+        self.text = b""
 
-    def feed(self, text):
-        if self._left <= 0:
+    def feed(self, data):
+        if not self._open:
             return
-        text = self._held + text.replace(b"\r", b"").lower()
-        end = text.find(b"\n\n")
-        self._left -= len(text)
-        if end >= 0:
-            text, self._left = text[:end], 0
-        self.hops += text.count(b"\nreceived:")
-        self._held = text[-len(b"\nreceived"):]     # one octet too short to be counted twice
+        self.text += data
+        end = (b"\r\n" + self.text).find(b"\r\n\r\n")
+        if end >= 0 or len(self.text) > _HEADER_CAP:
+            self.text = self.text[:end] if end >= 0 else self.text
+            self._open = False
+
+    @property
+    def hops(self):
+        """How many Received fields there are."""
+        return (b"\r\n" + self.text).lower().count(b"\r\nreceived:")
 
 
 _HANDLERS = {

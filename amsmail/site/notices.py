@@ -5,7 +5,7 @@ import time
 from amsmail.site import routing
 from amsmail.store.delivery import Delivery
 from amsmail.store.dropbox import new_uid
-from amsmail.wire.dates import rfc5322
+from amsmail.site.dates import rfc5322
 from amsmail.wire.report import report
 
 _FULL_OCTETS = 100_000      # a larger message is returned as its header: its sender has it

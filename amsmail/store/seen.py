@@ -8,7 +8,10 @@ when a later listing no longer shows it.
 TOKEN is `-` once nothing is left to resume, and `passed` for a message that the first call's backlog left there.
 """
 
+import os
+
 from amsmail.store import durable
+from amsmail.store.delivery import resume
 
 _DONE, _PASSED = "-", "passed"
 
@@ -64,6 +67,14 @@ class Seen:
         durable.replace(self._path, b"".join(
             _line(uid, when, _PASSED if passed else _DONE) for uid, (when, passed) in self._known.items()))
         self.tokens, self.exists = [], True
+
+
+def resume_all(spool):
+    """Delivers what a crash left between the journals and the drop boxes.  Raises OSError."""
+    folder = os.path.dirname(spool.state("seen", "x"))
+    for name in os.listdir(folder):
+        for token in Seen(os.path.join(folder, name)).tokens:
+            resume(spool, token)
 
 
 def _line(uid, when, token):

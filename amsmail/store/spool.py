@@ -51,13 +51,16 @@ class Spool:
         """Takes the lock called `name`.  Raises Busy."""
         return Lock(self.state("locks", name), wait)
 
-    def sweep(self, boxes):
-        """Removes what crashes left in tmp/ directories more than 36 hours ago."""
+    def tidy(self, boxes):
+        """Makes the drop boxes that are not there yet, so that every mail reader finds them, and removes what crashes
+        left behind more than 36 hours ago.  Call it after recover() and resume_all().  Raises OSError."""
+        old = time.time() - _STALE
         for drop_box in [self.queue(), *map(self.box, boxes)]:
-            folder = os.path.join(drop_box.path, "tmp")
-            if os.path.isdir(folder):
-                old = time.time() - _STALE
-                durable.forget(entry.path for entry in os.scandir(folder) if entry.stat().st_mtime < old)
+            drop_box.make()
+            _forget_older(os.path.join(drop_box.path, "tmp"), old)
+        commits = os.path.dirname(self.state("commits", "x"))
+        if not any(name.endswith(".commit") for name in os.listdir(commits)):      # a commit still needs its files
+            _forget_older(commits, old)
 
     def _format(self):
         path = os.path.join(self.path, "format")
@@ -89,3 +92,8 @@ class Spool:
             return False
         probe.discard()
         return True
+
+
+def _forget_older(folder, old):
+    """Removes files last written before `old`, in seconds since the epoch."""
+    durable.forget([entry.path for entry in os.scandir(folder) if entry.stat().st_mtime < old])

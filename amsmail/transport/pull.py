@@ -10,7 +10,6 @@ import time
 from amsmail.protocol import pop3_client as pop3
 from amsmail.protocol.engine import Closed, StartTls
 from amsmail.site import routing
-from amsmail.store import delivery as deliveries
 from amsmail.store.delivery import Delivery
 from amsmail.store.dropbox import new_uid
 from amsmail.store.seen import Seen
@@ -19,7 +18,7 @@ from amsmail.transport.connect import Provider
 from amsmail.transport.result import PERMANENT, TEMPORARY, Result
 from amsmail.transport.stream import StreamError
 from amsmail.wire.address import AddressError, parse_address
-from amsmail.wire.dates import rfc5322
+from amsmail.site.dates import rfc5322
 from amsmail.wire.text import BareScanner
 
 _TIMEOUT = 300              # seconds without progress
@@ -30,8 +29,8 @@ DELETE, KEEP, ALL = 0, -1, -1       # what config_file makes of `after` and `bac
 def pull(site, spool, name, log, progress):
     """Fetches what is new in the account `name` and gives a Result.
 
-    `progress(octets)` is told of octets that came.  Raises nothing for what the line, the provider or the disk do: what
-    was not fetched stays at the provider.
+    The caller holds the account's lock, and called resume_all() before.  `progress(octets)` is told of octets that came.
+    Raises nothing for what the line, the provider or the disk do: what was not fetched stays at the provider.
     """
     run = _Pull(site, spool, name, log, progress)
     try:
@@ -58,8 +57,6 @@ class _Pull:
 
     def session(self):
         self._seen = Seen(self._spool.state("seen", self._name))
-        for token in self._seen.tokens:     # what a crash left between the journal and the boxes
-            deliveries.resume(self._spool, token)
         provider = Provider("pop3", self._account)
         self._stream = provider.connect(_TIMEOUT)
         engine = pop3.Pop3Client(self._account["user"], self._account["password"], provider.starttls)
@@ -190,7 +187,7 @@ class _Pull:
                 self._seen.add(message.uid, time.time(), delivery.token)
             delivery.commit()
         except OSError as error:
-            # Whatever of it happened, the next call's resume() ends it: the file must stay for that.
+            # Whatever of it happened, the next run's resume_all() ends it: the file must stay for that.
             self._problem = f"the disk failed: {error}"
             return
         self.result.done += 1

@@ -8,6 +8,7 @@ import os
 import select
 
 _PIECE = 1 << 16
+_PIPE_PIECE = getattr(select, "PIPE_BUF", 512)      # so much never blocks on a pipe that select() found writable
 
 
 class StreamError(Exception):
@@ -75,7 +76,7 @@ class PipeCarrier:
             if os.name != "nt" and not select.select([], [self._out], [], timeout)[1]:
                 raise TimedOut(f"the peer took nothing for {timeout:g} s")
             try:
-                view = view[os.write(self._out, view[:select.PIPE_BUF]):]     # so much never blocks
+                view = view[os.write(self._out, view[:_PIPE_PIECE]):]
             except OSError as error:
                 raise StreamError(f"the pipe broke: {error.strerror}") from error
 

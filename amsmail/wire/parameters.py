@@ -18,6 +18,12 @@ def is_xtext(text):
             and all(len(p) >= 2 and all(c in "0123456789ABCDEF" for c in p[:2]) for p in pieces[1:]))
 
 
+def from_xtext(text):
+    """The text that xtext stands for."""
+    first, *pieces = text.split("+")
+    return first + "".join(chr(int(piece[:2], 16)) + piece[2:] for piece in pieces)
+
+
 def _size(value):
     if not (value.isascii() and value.isdigit() and len(value) <= 20):
         raise ParameterError("SIZE is a number of octets of at most 20 digits")

@@ -1,6 +1,7 @@
 """Delivery status notifications (RFC 3464, with RFC 3461's fields), as pieces of a message in wire form."""
 
 from amsmail.wire.envelope import path
+from amsmail.wire.parameters import from_xtext
 from amsmail.wire.value import Value
 
 _WORDS = {
@@ -26,7 +27,7 @@ def report(hostname, to, envelope, fates, identity, dates, original, full):
     """
     action = fates[0].action
     subject, sentence = _WORDS[action]
-    boundary = f"=_{identity}"
+    boundary = "=_" + ".".join(identity.split(".")[:2])     # at most 70 characters (RFC 2046, section 5.1.1)
     arrived, now = dates
     head = [
         f"From: Mail Delivery System <MAILER-DAEMON@{hostname}>",
@@ -53,7 +54,7 @@ def report(hostname, to, envelope, fates, identity, dates, original, full):
         head += [f"    {path(fate.recipient.address)}", *([f"        {fate.diagnostic}"] if fate.diagnostic else [])]
     head += ["", f"--{boundary}", f"Content-Type: message/{'global-' if _is_utf8(fates) else ''}delivery-status", "",
              f"Reporting-MTA: dns; {hostname}"]
-    head += [f"Original-Envelope-Id: {envelope.envid}"] if envelope.envid else []
+    head += [f"Original-Envelope-Id: {from_xtext(envelope.envid)}"] if envelope.envid else []
     head += [f"Arrival-Date: {arrived}", ""]
     for fate in fates:
         head += _fields(fate)
@@ -71,7 +72,8 @@ def _fields(fate):
     """The fields of one recipient (RFC 3464, section 2.3)."""
     address = str(fate.recipient.address)
     kind = "rfc822" if address.isascii() else "utf-8"
-    fields = [f"Original-Recipient: {fate.recipient.orcpt}"] if fate.recipient.orcpt else []
+    original, _, wanted = fate.recipient.orcpt.partition(";")
+    fields = [f"Original-Recipient: {original}; {from_xtext(wanted)}"] if original else []
     fields += [f"Final-Recipient: {kind}; {address}", f"Action: {fate.action}", f"Status: {fate.status}"]
     fields += [f"Diagnostic-Code: smtp; {fate.diagnostic}"] if fate.diagnostic else []
     return [*fields, ""]
