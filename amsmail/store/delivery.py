@@ -116,7 +116,11 @@ class Delivery:
             self._drafts[0].publish()
             return
         with self._spool.lock("commits", wait=True):
-            durable.publish(self._record.path, self._committed)
+            try:
+                durable.publish(self._record.path, self._committed)
+            except OSError:
+                durable.forget([self._committed])       # before anybody else may carry it out
+                raise
             try:
                 _carry_out(self._spool, self._committed)
             except OSError:
@@ -124,11 +128,10 @@ class Delivery:
 
     def abort(self):
         """Leaves nothing of the message behind, as far as the disk allows."""
-        for draft in self._drafts:
-            draft.discard()
         if self._record:
             self._record.discard()
-            durable.forget([self._committed])
+        for draft in self._drafts:
+            draft.discard()
 
 
 def resume(spool, token):
@@ -177,7 +180,10 @@ def _carry_out(spool, record):
             drop_box = os.path.dirname(os.path.dirname(final))
             durable.make_directory(os.path.dirname(final))
             temporary = os.path.join(drop_box, "tmp", os.path.basename(final))
-            durable.place(os.path.join(spool.path, source), temporary, final)
+            try:
+                durable.place(os.path.join(spool.path, source), temporary, final)
+            except FileNotFoundError:
+                continue        # an abort() that could remove the files but not the record
             durable.append(record, f"done {target}\n".encode())
     durable.remove(record)
     durable.forget({os.path.join(spool.path, source) for source, _ in plan})
