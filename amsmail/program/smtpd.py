@@ -114,7 +114,8 @@ class _Session:
         literal = f"[IPv6:{peer}]" if ":" in peer else f"[{peer}]" if peer else "unknown"
         with_tls = f"\n\t(using {self._tls})" if self._tls else ""
         only = f"\n\tfor {path(envelope.recipients[0].address)}" if len(envelope.recipients) == 1 else ""
-        return (f"Received: from {event.helo} ({literal}){with_tls}\n\tby {self._site.hostname} with {event.protocol} "
+        helo = "".join(c if c.isalnum() and c.isascii() or c in "-._:[]" else "?" for c in event.helo)
+        return (f"Received: from {helo} ({literal}){with_tls}\n\tby {self._site.hostname} with {event.protocol} "
                 f"id {uid}{only};\n\t{rfc5322(envelope.arrival)}\n").encode()
 
     def _body_data(self, event):
