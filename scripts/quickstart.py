@@ -115,7 +115,7 @@ def main(arguments):
     """Runs it; gives the exit code."""
     options = parse(arguments)
     serving = not options.once and sys.stdin.isatty() and sys.stdout.isatty()
-    on_signals(leave)
+    signals.catch()
     cleanup = contextlib.ExitStack()
     sites = []
     try:
@@ -124,7 +124,7 @@ def main(arguments):
     except (Failure, OSError, smtplib.SMTPException, poplib.error_proto) as error:
         return complain(error, sites)
     finally:
-        on_signals(signal.SIG_IGN)      # a second Ctrl-C must not leave servers behind
+        signals.ignore()
         cleanup.close()
     return 0
 
@@ -139,13 +139,45 @@ def parse(arguments):
     return parser.parse_args(arguments)
 
 
-def on_signals(handler):
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, handler)
+class Signals:
+    """Turns the first signal that asks us to stop into SystemExit, but not while `held`; later ones change nothing.
+
+    So a process that was just started is always known to the cleanup, and the cleanup is never cut short.
+    """
+
+    _STOP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+
+    def __init__(self):
+        self._held = False
+        self._came = None
+
+    def catch(self):
+        for number in self._STOP:
+            signal.signal(number, self._on_signal)
+
+    def ignore(self):
+        for number in self._STOP:
+            signal.signal(number, signal.SIG_IGN)
+
+    @contextlib.contextmanager
+    def held(self):
+        self._held = True
+        yield
+        self._held = False
+        if self._came:
+            self._leave()
+
+    def _on_signal(self, number, _frame):
+        self._came = number
+        if not self._held:
+            self._leave()
+
+    def _leave(self):
+        self.ignore()
+        raise SystemExit(128 + self._came)
 
 
-def leave(number, _frame):
-    raise SystemExit(128 + number)
+signals = Signals()
 
 
 def complain(error, sites):
@@ -175,8 +207,9 @@ def choose_folder(wanted, serving, cleanup):
         except PermissionError:
             why = "it belongs to another user"
         print(f"Not in {folder}: {why}. What follows is removed at the end.")
-    folder = Path(tempfile.mkdtemp(prefix="amsmail-quickstart-"))
-    cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
+    with signals.held():
+        folder = Path(tempfile.mkdtemp(prefix="amsmail.quickstart."))
+        cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
@@ -213,33 +246,30 @@ def write_secret(path, text):
 class Site:
     """One site: its folder, its mail.cfg, and the amsd that serves it."""
 
-    def __init__(self, name, folder, preferred_ports):
+    def __init__(self, name, folder, preferred_ports, cleanup):
         self.name = name
         self.folder = folder
         self.spool = folder / "spool"
         self.config = folder / "mail.cfg"
         self.ports = self.preferred_ports = preferred_ports
         self._log = folder / "amsd.log"
+        self._cleanup = cleanup
         folder.mkdir(exist_ok=True)
 
     def configure(self, template, **values):
         write_secret(self.config, template.format(spool=f'"{self.spool}"', **values))
-        check = subprocess.run(program("mailcfg", "check", self.config), capture_output=True, text=True)
-        if check.returncode:
-            raise Failure(f"mailcfg check: {check.stderr.strip()}")
+        mailcfg("check", self.config)
 
-    def start(self, cleanup):
+    def serve(self):
+        """Starts amsd.  When something else was quicker to take a port, all are chosen by the system."""
         free = dict.fromkeys(self.preferred_ports, 0)
-        if not self._listen(choose_ports(self.preferred_ports), cleanup) and not self._listen(free, cleanup):
+        if not self._listen(choose_ports(self.preferred_ports)) and not self._listen(free):
             raise Failure(f"amsd of {self.name} does not start")
 
-    def _listen(self, ports, cleanup):
+    def _listen(self, ports):
         listen = [f"--listen={service}={HOST}:{port}" for service, port in ports.items()]
         with open(self._log, "w") as log:
-            # A session of its own: Ctrl-C is for quickstart, which stops its servers in order.
-            self._amsd = subprocess.Popen(program("amsd", *listen, self.config), start_new_session=True, text=True,
-                                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
-        cleanup.callback(stop, self._amsd)
+            self._amsd = self.start("amsd", *listen, self.config, stderr=log)
         timer = threading.Timer(PATIENCE, self._amsd.kill)
         timer.start()
         lines = []
@@ -251,6 +281,14 @@ class Site:
         self.ports = {words[1]: int(words[3]) for words in lines if words[0] == "listening"}
         return ["ready"] in lines
 
+    def start(self, name, *arguments, stderr):
+        """One of our programs, in a session of its own: Ctrl-C is for quickstart, which stops all in order."""
+        with signals.held():
+            process = subprocess.Popen(program(name, *arguments), start_new_session=True, text=True,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
+            self._cleanup.callback(stop, process)
+        return process
+
     def is_served(self):
         return self._amsd.poll() is None
 
@@ -261,6 +299,15 @@ class Site:
 
 def program(name, *arguments):
     return [sys.executable, CHECKOUT / "bin" / name, *arguments]
+
+
+def mailcfg(*arguments, stdin=""):
+    """What mailcfg prints."""
+    result = subprocess.run(program("mailcfg", *arguments), input=stdin, capture_output=True, text=True,
+                            start_new_session=True)
+    if result.returncode:
+        raise Failure(f"mailcfg {arguments[0]}: {result.stderr.strip()}")
+    return result.stdout.strip()
 
 
 def stop(process):
@@ -290,11 +337,6 @@ def hold_port(cleanup):
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     holder.bind((HOST, 0))
     return holder.getsockname()[1]
-
-
-def hashed(password):
-    return subprocess.run(program("mailcfg", "password", "--stdin"), input=password + "\n", text=True, check=True,
-                          stdout=subprocess.PIPE).stdout.strip()
 
 
 class Link:
@@ -335,11 +377,12 @@ def compose(sender, recipient, subject, text):
 
 def send(site, service, login, sender, recipient, message):
     """Sends it by SMTP; gives the server's answer to the message."""
-    with smtplib.SMTP(HOST, site.ports[service], timeout=PATIENCE) as client:
+    with contextlib.closing(smtplib.SMTP(HOST, site.ports[service], timeout=PATIENCE)) as client:
         client.login(*login)
         for reply in (client.mail(sender), client.rcpt(recipient), client.data(message)):
             if reply[0] != 250:
                 raise Failure(f"{site.name} refuses the message to {recipient}: {words_of(reply)}")
+        client.quit()
         return words_of(reply)
 
 
@@ -351,14 +394,13 @@ def words_of(reply):
 def fetch(site, login):
     """All messages of a box, by POP3, newest first."""
     user, password = login
-    client = poplib.POP3(HOST, site.ports["pop3"], timeout=PATIENCE)
-    try:
+    with contextlib.closing(poplib.POP3(HOST, site.ports["pop3"], timeout=PATIENCE)) as client:
         client.user(user)
         client.pass_(password)
         count = client.stat()[0]
-        return [b"".join(line + b"\r\n" for line in client.retr(number)[1]) for number in range(count, 0, -1)]
-    finally:
+        messages = [b"".join(line + b"\r\n" for line in client.retr(number)[1]) for number in range(count, 0, -1)]
         client.quit()
+        return messages
 
 
 def expect(site, login, message, why):
@@ -385,17 +427,17 @@ _steps = itertools.count(1)
 
 def run(folder, serving, sites, cleanup):
     started = time.monotonic()
-    yacht = Site("yacht.example", folder / "yacht", YACHT_PORTS)
-    provider = Site("provider.example", folder / "provider", PROVIDER_PORTS)
+    yacht = Site("yacht.example", folder / "yacht", YACHT_PORTS, cleanup)
+    provider = Site("provider.example", folder / "provider", PROVIDER_PORTS, cleanup)
     sites += [yacht, provider]
     passwords = passwords_in(folder)
-    hashes = {name: hashed(password) for name, password in passwords.items()}
+    hashes = {name: mailcfg("password", "--stdin", stdin=password) for name, password in passwords.items()}
 
     provider.configure(PROVIDER_CONFIG, **hashes)
-    provider.start(cleanup)
+    provider.serve()
     link = Link(folder / "link", provider, cleanup)
     yacht.configure(YACHT_CONFIG, **hashes, **link.values(), yacht_password=passwords["yacht"])
-    yacht.start(cleanup)
+    yacht.serve()
     introduce(folder, yacht, provider)
 
     story(yacht, provider, link, {name: (name, password) for name, password in passwords.items()})
@@ -450,14 +492,11 @@ def story(yacht, provider, link, logins):
 
 
 def mailcheck(site):
-    process = subprocess.Popen(program("mailcheck", "--now", "--progress", site.config), start_new_session=True, text=True,
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = site.start("mailcheck", "--now", "--progress", site.config, stderr=subprocess.STDOUT)
     try:
         output, _ = process.communicate(timeout=CALL)
     except subprocess.TimeoutExpired:
         raise Failure(f"mailcheck has not ended after {CALL} s") from None
-    finally:
-        stop(process)
     for line in output.splitlines():
         print(f"   | {line}")
     if process.returncode:

@@ -10,7 +10,7 @@ import os
 import sys
 
 import amsmail
-from amsmail.program.session import EX_OK, EX_USAGE
+from amsmail.program import exits
 from amsmail.site.config import DEFAULT_PATH
 
 PROGRAMS = {"smtpd": "smtpd", "pop3d": "pop3d", "amsd": "serve", "mailcheck": "mailcheck", "mailcfg": "mailcfg"}
@@ -55,10 +55,10 @@ def main(arguments):
         config = os.path.abspath(arguments[2])
     elif len(arguments) != 1 or arguments[0].startswith("-"):
         print("usage: python -m amsmail.program.launchers DIR [--config mail.cfg]", file=sys.stderr)
-        return EX_USAGE
+        return exits.USAGE
     write(arguments[0], config)
     print(f"{', '.join(PROGRAMS)} are in {os.path.abspath(arguments[0])}, for {config}")
-    return EX_OK
+    return exits.OK
 
 
 if __name__ == "__main__":

@@ -2,11 +2,10 @@
 
 import sys
 
-from amsmail.program.session import EX_OK, EX_USAGE
+from amsmail.program import exits
 from amsmail.site import config, libraries
 from amsmail.site.config import DEFAULT_PATH
 
-EX_CONFIG = 78
 USAGE = """usage: mailcfg password [--stdin] [--box BOX [mail.cfg]]
        mailcfg check [mail.cfg]"""
 
@@ -19,12 +18,12 @@ def main(arguments, default_config=DEFAULT_PATH):
         return _VERBS.get(verb, _usage)(words, default_config)
     except config.ConfigError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
-        return EX_CONFIG
+        return exits.CONFIG
 
 
 def _usage(_words, _default):
     print(USAGE, file=sys.stderr)
-    return EX_USAGE
+    return exits.USAGE
 
 
 def _check(words, default):
@@ -34,7 +33,7 @@ def _check(words, default):
     site = config.load(path)
     print(f"{path}: fine: {len(site.boxes)} boxes, {len(site.addresses)} addresses, {len(site.accounts)} accounts, "
           f"{len(site.links)} links; relay {site.relay['host'] or 'none'}")
-    return EX_OK
+    return exits.OK
 
 
 def _password(words, default):
@@ -50,17 +49,17 @@ def _password(words, default):
     password = sys.stdin.readline().rstrip("\r\n") if stdin else _asked()
     if not password:
         print("mailcfg: no password, or two that differ; nothing was changed", file=sys.stderr)
-        return EX_USAGE
+        return exits.USAGE
     if box is None:
         print(passwords.hashed(password))
-        return EX_OK
+        return exits.OK
     from amsmail.site import config_file
     path = words[0] if words else default
     if box not in config.load(path).boxes:
         raise config.ConfigError([f"{path}: [boxes]: there is no box {box!r}"])
     config_file.edit(path, {("boxes", box, "password"): passwords.hashed(password)})
     print(f"{path}: box {box} has the new password")
-    return EX_OK
+    return exits.OK
 
 
 def _asked():

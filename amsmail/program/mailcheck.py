@@ -14,9 +14,11 @@ import time
 from amsmail.link import ledger, links
 from amsmail.link.dialled import Dialled
 from amsmail.link.links import LinkError
-from amsmail.program.session import EX_OK, EX_USAGE, where
+from amsmail.program import exits
+from amsmail.program.session import where
 from amsmail.site import config, libraries
 from amsmail.site.config import DEFAULT_PATH
+from amsmail.site.identity import become_owner_of
 from amsmail.site.log import Log, job_sink, new_session
 from amsmail.store.delivery import recover
 from amsmail.store.locks import Busy
@@ -25,7 +27,6 @@ from amsmail.store.spool import Spool, SpoolError
 from amsmail.transport.plan import plan
 from amsmail.transport.result import PERMANENT, TEMPORARY
 
-EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG = 69, 75, 78
 USAGE = """usage: mailcheck [--now] [--quiet | --progress] [mail.cfg]
 --now        also try messages that wait after a temporary refusal
 --quiet      say nothing unless a person is needed (the way it runs without a terminal)
@@ -44,17 +45,17 @@ def main(arguments, default_config=DEFAULT_PATH):
     paths = [word for word in arguments if not word.startswith("-")]
     if len(paths) > 1 or options - _OPTIONS or {"--quiet", "--progress"} <= options:
         print(USAGE, file=sys.stderr)
-        return EX_USAGE
+        return exits.USAGE
     path = os.path.abspath(paths[0] if paths else default_config)
     shows = "--progress" in options or "--quiet" not in options and sys.stderr.isatty()
     try:
         return _Run(path, Screen(shows), "--now" in options).run()
     except config.ConfigError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
-        return EX_CONFIG
+        return exits.CONFIG
     except (SpoolError, OSError) as error:
         print(f"mailcheck: {error}", file=sys.stderr)
-        return EX_TEMPFAIL
+        return exits.TEMPFAIL
 
 
 class Screen:
@@ -91,6 +92,7 @@ class _Run:
     def __init__(self, path, screen, everything):
         self._screen, self._everything = screen, everything
         self._site = config.load(path)
+        become_owner_of(self._site.spool)
         self._spool = Spool(self._site.spool, self._site.hostname)
         self._log = Log(job_sink("mailcheck", self._spool.state("mailcheck.log")), new_session())
         self._dialled = Dialled(self._spool.state("dialled"))
@@ -101,7 +103,7 @@ class _Run:
             lock = self._spool.lock("mailcheck")
         except Busy:
             self._screen.say("Another mailcheck is running.")
-            return EX_OK
+            return exits.OK
         with lock:
             self._hang_up_left_behind()
             recover(self._spool)
@@ -239,7 +241,7 @@ class _Run:
         for _, text in self._troubles:
             print(f"mailcheck: {text}", file=sys.stderr)
         kinds = {kind for kind, _ in self._troubles}
-        return EX_UNAVAILABLE if PERMANENT in kinds else EX_TEMPFAIL if TEMPORARY in kinds else EX_OK
+        return exits.UNAVAILABLE if PERMANENT in kinds else exits.TEMPFAIL if TEMPORARY in kinds else exits.OK
 
 
 class _Alarm:

@@ -11,14 +11,14 @@ import socket
 import sys
 import threading
 
-from amsmail.program import pop3d, smtpd
-from amsmail.program.session import EX_OK, EX_USAGE, Connection
-from amsmail.site import networks
+from amsmail.program import exits, pop3d, smtpd
+from amsmail.program.session import Connection
+from amsmail.site import config, networks
 from amsmail.site.config import DEFAULT_PATH
+from amsmail.site.identity import become_owner_of
 from amsmail.site.log import Log, new_session, to_stderr
 from amsmail.transport.stream import SocketCarrier, Stream
 
-EX_OSERR = 71
 USAGE = """usage: amsd [--listen SERVICE=[HOST:]PORT]... [mail.cfg]
 SERVICE is smtp, submission, submissions, pop3 or pop3s; port 0 is a free one.
 Without --listen: smtp=25 submission=587 submissions=465 pop3=110 pop3s=995, on all addresses."""
@@ -107,7 +107,7 @@ def main(arguments, default_config=DEFAULT_PATH):
         listens, path = _parsed(arguments, default_config)
     except ValueError as error:
         sys.stderr.write(f"amsd: {error}\n{USAGE}\n")
-        return EX_USAGE
+        return exits.USAGE
     server = Server(os.path.abspath(path))
     for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
         if hasattr(signal, name):
@@ -118,12 +118,17 @@ def main(arguments, default_config=DEFAULT_PATH):
         except OSError as error:
             sys.stderr.write(f"amsd: cannot listen on {host or 'all addresses'} port {port} for {service}: "
                              f"{error.strerror}\n")
-            return EX_OSERR
+            return exits.OSERR
         print("listening", service, *bound)
+    try:
+        become_owner_of(config.load(path).spool)
+    except config.ConfigError as error:
+        print(*error.problems, sep="\n", file=sys.stderr)
+        return exits.CONFIG
     print("ready", flush=True)
     server.serve_forever()
     server.close()
-    return EX_OK
+    return exits.OK
 
 
 def _parsed(arguments, default_config):

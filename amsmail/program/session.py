@@ -6,13 +6,14 @@ A service is a function `serve(connection)` and a `refusal(site_or_none, reason)
 import os
 import sys
 
+from amsmail.program import exits
 from amsmail.site import config, networks
+from amsmail.site.identity import become_owner_of
 from amsmail.site.log import Log, new_session, sink
 from amsmail.store.delivery import recover
 from amsmail.store.spool import Spool, SpoolError
 from amsmail.transport.stream import Stream, StreamError, standard_carrier
 
-EX_OK, EX_USAGE = 0, 64
 _FIRST_DEADLINE = 300       # seconds; the service sets its own once mail.cfg is read
 
 
@@ -47,6 +48,7 @@ class Connection:
         """Loads the site, and says whether it can be served; if not, the client is told so."""
         try:
             self.site = config.load(config_path)
+            become_owner_of(self.site.spool)
             self.spool = Spool(self.site.spool, self.site.hostname)
             recover(self.spool)
             return True
@@ -100,7 +102,7 @@ def from_inetd(program, service, arguments, default_config):
     peer, here = _addresses(sock)
     log = Log(sink(program), new_session())
     Connection(Stream(carrier, _FIRST_DEADLINE), peer, here, log, options).run(service, path)
-    os._exit(EX_OK)     # nothing is left to flush, and the interpreter's own way out costs 1.5 ms
+    os._exit(exits.OK)     # nothing is left to flush, and the interpreter's own way out costs 1.5 ms
 
 
 def _parsed(program, service, arguments, default_config):
@@ -110,7 +112,7 @@ def _parsed(program, service, arguments, default_config):
     if len(paths) > 1 or options - service.OPTIONS or any(word.startswith("-") for word in paths):
         known = " ".join(f"[--{option}]" for option in sorted(service.OPTIONS))
         sys.stderr.write(f"usage: {program} {known} [mail.cfg]\n")
-        raise SystemExit(EX_USAGE)
+        raise SystemExit(exits.USAGE)
     return options, paths[0] if paths else default_config
 
 

@@ -7,6 +7,7 @@ QUIT was answered with +OK.
 from amsmail.protocol.engine import Event, StartTls
 from amsmail.protocol.script import PeerError, ScriptEngine
 from amsmail.wire import sasl
+from amsmail.wire.lines import is_number
 from amsmail.wire.text import DotDecoder
 from amsmail.wire.value import Value
 
@@ -139,7 +140,7 @@ class Pop3Client(ScriptEngine):
         sizes = self._pairs((yield from self._lines()))
         if ok and set(uids) != set(sizes):
             raise PeerError("the server's UIDL and LIST show different messages")
-        if not all(size.isascii() and size.isdigit() for size in sizes.values()):
+        if not all(map(is_number, sizes.values())):
             raise PeerError("the server's LIST has a size that is no number")
         return [Listed(number, uids.get(number, ""), int(size)) for number, size in sizes.items()], ok
 
@@ -147,7 +148,7 @@ class Pop3Client(ScriptEngine):
         pairs = {}
         for line in lines:
             words = line.split()
-            if len(words) < 2 or not (words[0].isascii() and words[0].isdigit()):
+            if len(words) < 2 or not is_number(words[0]):
                 raise PeerError(f"not a line of a listing: {line[:80]!r}")
             pairs[int(words[0])] = words[1]
         return pairs

@@ -8,7 +8,7 @@ UPDATE is the question Update, between QUIT and its answer.
 
 from amsmail.protocol.engine import Engine, Event, StartTls
 from amsmail.wire import sasl
-from amsmail.wire.lines import TOO_LONG
+from amsmail.wire.lines import TOO_LONG, without_end
 from amsmail.wire.text import DotEncoder, to_wire
 from amsmail.wire.value import Value
 
@@ -122,13 +122,15 @@ class Pop3Server(Engine):
             return False
         self._command = b"" if line is TOO_LONG else line
         # RFC 1957: a password may hold blanks and octets outside ASCII, so only the verb is parted from the rest.
-        words = self._command.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+        words = without_end(self._command).decode("utf-8", "surrogateescape")
         verb, _, argument = words.partition(" ")
         verb = verb.upper()
         if line is TOO_LONG:
             self._fail(f"Line too long: at most {LINE_CAP} octets")
         elif not line.endswith(b"\r\n"):
             self._fail("Commands end with CRLF, not with LF alone")
+        elif "\0" in words or "\r" in words:
+            self._fail("Commands have no NUL, and no CR but at their end")
         elif verb not in COMMANDS:
             self._fail("Command unknown")
         elif verb not in LEGAL[self._state]:
@@ -144,10 +146,10 @@ class Pop3Server(Engine):
         self._read = self._read_command
         if line is TOO_LONG:
             self._fail(f"Line too long: at most {AUTH_CAP} octets")
-        elif line.rstrip(b"\r\n") == b"*":
+        elif without_end(line) == b"*":
             self._fail("Authentication cancelled")
         else:
-            self._exchange_step(line.rstrip(b"\r\n").decode("ascii", "replace"))
+            self._exchange_step(without_end(line).decode("ascii", "replace"))
         return True
 
     def _read_message(self):

@@ -8,6 +8,7 @@ from amsmail.protocol.engine import Event, StartTls
 from amsmail.protocol.script import PeerError, ScriptEngine
 from amsmail.wire import sasl
 from amsmail.wire.envelope import path
+from amsmail.wire.lines import is_number
 from amsmail.wire.reply import Reply, ReplyError, ReplyReader
 from amsmail.wire.text import DotEncoder, to_wire
 from amsmail.wire.value import Value
@@ -177,7 +178,7 @@ class SmtpClient(ScriptEngine):
         if envelope.content != "7bit" and "8BITMIME" not in self._extensions:
             return Reply(550, "5.6.3", "The relay does not offer 8BITMIME, which this message needs")
         limit = (self._extensions.get("SIZE") or ["0"])[0]
-        if limit.isdigit() and 0 < int(limit) < message.size:
+        if is_number(limit) and 0 < int(limit) < message.size:
             return Reply(552, "5.3.4", f"The relay takes at most {limit} octets, this message has {message.size}")
         return None
 

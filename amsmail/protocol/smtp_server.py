@@ -17,7 +17,7 @@ from amsmail.protocol.engine import Engine, Event, StartTls
 from amsmail.wire import parameters, sasl
 from amsmail.wire.address import AddressError, parse_path
 from amsmail.wire.envelope import Envelope, Recipient
-from amsmail.wire.lines import TOO_LONG
+from amsmail.wire.lines import TOO_LONG, is_number, without_end
 from amsmail.wire.reply import Reply
 from amsmail.wire.text import BareScanner, DotDecoder
 from amsmail.wire.value import Value
@@ -157,13 +157,13 @@ class SmtpServer(Engine):
         self._command = b"" if line is TOO_LONG else line
         verb, argument = _split(self._command)
         if line is TOO_LONG or len(line) > LINE_CAPS.get(verb, LINE_CAP):
-            self._fail(500, "5.5.2", f"Line too long: at most {LINE_CAPS.get(verb, LINE_CAP)} octets")
+            self._fail_line(f"Line too long: at most {LINE_CAPS.get(verb, LINE_CAP)} octets")
         elif not line.endswith(b"\r\n"):
-            self._fail(500, "5.5.2", "Commands end with CRLF, not with LF alone")
+            self._fail_line("Commands end with CRLF, not with LF alone")
         elif argument is None:
-            self._fail(500, "5.5.2", "Commands are ASCII, or UTF-8 with SMTPUTF8, and have no control characters")
+            self._fail_line("Commands are ASCII, or UTF-8 with SMTPUTF8, and have no control characters")
         elif verb not in COMMANDS:
-            self._fail(500, "5.5.2", "Command unknown")
+            self._fail_line("Command unknown")
         elif verb not in LEGAL[self._state]:
             self._fail(503, "5.5.1", _OUT_OF_ORDER[verb])
         else:
@@ -178,10 +178,10 @@ class SmtpServer(Engine):
         self._read = self._read_command
         if line is TOO_LONG:
             self._fail(500, "5.5.6", f"Line too long: at most {LINE_CAPS['AUTH']} octets")
-        elif line.rstrip(b"\r\n") == b"*":
+        elif without_end(line) == b"*":
             self._fail(501, "5.0.0", "Authentication cancelled")
         else:
-            self._exchange_step(line.rstrip(b"\r\n").decode("ascii", "replace"))
+            self._exchange_step(without_end(line).decode("ascii", "replace"))
         return True
 
     def _read_data(self):
@@ -223,6 +223,13 @@ class SmtpServer(Engine):
     def _fail(self, code, status, text):
         """Answers with an error, and ends the session after too many of them."""
         self._refuse(Reply(code, status, text))
+
+    def _fail_line(self, text):
+        """Answers a line that is no command.  If it was meant to be a BDAT, octets follow that will be read as commands:
+        without a transaction that is safe."""
+        if self._command[:4].upper() == b"BDAT":
+            self._abandon("a wrong BDAT")
+        self._fail(500, "5.5.2", text)
 
     def _refuse(self, reply):
         self._send(reply.encode())
@@ -292,21 +299,23 @@ class SmtpServer(Engine):
             return None
         path = argument[len(keyword):].lstrip()
         sender = table is parameters.MAIL
-        # MAIL's parameter SMTPUTF8 comes behind the path that it allows (RFC 6531, section 3.4).
-        utf8 = "SMTPUTF8" in path.upper().split() if sender else self._envelope.smtputf8
         try:
-            address, rest = parse_path(path, utf8, null=sender, postmaster=not sender)
+            address, rest = parse_path(path, null=sender, postmaster=not sender)
             if rest.strip() and not self._extended:
                 raise parameters.ParameterError("Parameters need EHLO", unknown=True)
-            return address, parameters.parse(rest, table)
+            given = parameters.parse(rest, table)
         except AddressError as error:
-            if error.kind == "utf8":
-                self._fail(553, "5.6.7", f"Not without SMTPUTF8: {error}")
-            else:
-                self._fail(501, status, f"Wrong address: {error}")
+            self._fail(501, status, f"Wrong address: {error}")
+            return None
         except parameters.ParameterError as error:
             self._fail(555 if error.unknown else 501, "5.5.4", str(error))
-        return None
+            return None
+        # MAIL's parameter SMTPUTF8 comes behind the path that it allows (RFC 6531, section 3.4).
+        utf8 = given.get("SMTPUTF8") if sender else self._envelope.smtputf8
+        if address and not address.is_ascii and not utf8:
+            self._fail(553, "5.6.7", "An address with characters outside ASCII needs SMTPUTF8")
+            return None
+        return address, given
 
     def _data(self, argument):
         if argument:
@@ -319,7 +328,7 @@ class SmtpServer(Engine):
 
     def _bdat(self, argument):
         words = argument.upper().split()
-        if not words or len(words) > 2 or words[1:] not in ([], ["LAST"]) or not _is_count(words[0]):
+        if not words or len(words) > 2 or words[1:] not in ([], ["LAST"]) or not is_number(words[0]):
             # Nobody can say how many octets follow.  They will be read as commands; without a transaction that is safe.
             self._abandon("a wrong BDAT")
             self._fail(501, "5.5.4", "BDAT needs a number of octets, and LAST or nothing behind it")
@@ -562,17 +571,13 @@ ANSWERS = {
 
 def _split(line):
     """The verb in upper case and its argument; the argument is None where the line is not text."""
-    verb, _, argument = line.rstrip(b"\r\n").partition(b" ")
+    verb, _, argument = without_end(line).partition(b" ")
     verb = verb.decode("ascii", "replace").upper()
     try:
         argument = argument.decode("utf-8").strip(" \t")
     except UnicodeDecodeError:
         return verb, None
     return verb, None if any(c < " " and c != "\t" or "\x7f" <= c <= "\x9f" for c in argument) else argument
-
-
-def _is_count(word):
-    return word.isascii() and word.isdigit() and len(word) <= 20
 
 
 def _loggable(line):

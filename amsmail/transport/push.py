@@ -133,10 +133,14 @@ class _Push:
         fates = {index: self._fate(queued, index, reply) for index, reply in replies.items() if reply.ok or reply.permanent}
         failed = [fate for fate in fates.values() if fate.action == "failed"]
         relayed = [fate for fate in fates.values() if fate.action == "relayed"]
-        if failed:
-            self._notify(queued, failed)
         for index, fate in fates.items():
-            queued = self._queue.mark(queued, index, FAILED if fate.action == "failed" else SENT)
+            if fate.action == "relayed":
+                queued = self._queue.mark(queued, index, SENT)
+        if failed:
+            self._notify(queued, failed)        # before the mark: told twice is better than never
+        for index, fate in fates.items():
+            if fate.action == "failed":
+                queued = self._queue.mark(queued, index, FAILED)
         if relayed and "DSN" not in self._extensions:
             self._notify(queued, relayed)
         for index, reply in replies.items():

@@ -10,11 +10,7 @@ _LET_DIG_HYP = _ALNUM | {"-"}
 
 
 class AddressError(ValueError):
-    """Text that is no address.  `status` is the enhanced status code's detail: 'syntax', 'length' or 'utf8'."""
-
-    def __init__(self, message, kind="syntax"):
-        super().__init__(message)
-        self.kind = kind
+    """Text that is no address; the message says why."""
 
 
 class Address(Value):
@@ -80,7 +76,7 @@ class _Cursor:
     def mailbox(self):
         local = self.quoted_string() if self.peek() == '"' else self.dot_string()
         if len(local.encode()) > LOCAL_PART_OCTETS:
-            raise AddressError(f"the local part has more than {LOCAL_PART_OCTETS} octets", "length")
+            raise AddressError(f"the local part has more than {LOCAL_PART_OCTETS} octets")
         self.expect("@", "an address")
         return Address(local, self.address_literal() if self.peek() == "[" else self.domain())
 
@@ -113,7 +109,7 @@ class _Cursor:
                 raise AddressError(f"{label[:70]!r} is no part of a domain name")
         domain = ".".join(labels)
         if len(domain.encode()) > DOMAIN_OCTETS:
-            raise AddressError(f"the domain has more than {DOMAIN_OCTETS} octets", "length")
+            raise AddressError(f"the domain has more than {DOMAIN_OCTETS} octets")
         return domain
 
     def address_literal(self):
@@ -155,11 +151,11 @@ def is_ipv6(text):
     return ends_right and sum(1 for g in groups if g) <= 7
 
 
-def parse_path(text, utf8, null=False, postmaster=False):
+def parse_path(text, null=False, postmaster=False):
     """A path at the start of `text`, and what follows it.
 
     Gives (Address, rest), or (None, rest) for the null path if `null` allows it.  `postmaster` allows <Postmaster>
-    without a domain.  `utf8`: whether characters outside ASCII are allowed (RFC 6531).  Raises AddressError.
+    without a domain.  Characters outside ASCII (RFC 6531) are allowed.  Raises AddressError.
     """
     cursor = _Cursor(text)
     cursor.expect("<", "a path")
@@ -170,10 +166,8 @@ def parse_path(text, utf8, null=False, postmaster=False):
     cursor.source_route()
     address = cursor.mailbox()
     cursor.expect(">", "a path")
-    if not utf8 and not address.is_ascii:
-        raise AddressError("an address with characters outside ASCII needs SMTPUTF8", "utf8")
     if len(str(address).encode()) + 2 > PATH_OCTETS:
-        raise AddressError(f"the path has more than {PATH_OCTETS} octets", "length")
+        raise AddressError(f"the path has more than {PATH_OCTETS} octets")
     return address, text[cursor.at:]
 
 

@@ -113,7 +113,7 @@ def decode(block):
             else:
                 fields[name.lower()] = value
             at += len(line) + 1
-        sender, _ = parse_path(fields["sender"], utf8=True, null=True)
+        sender, _ = parse_path(fields["sender"], null=True)
         arrival = int(fields["arrival"])
         content = fields["content"]
     except (AddressError, parameters.ParameterError, KeyError, ValueError) as error:
@@ -124,7 +124,7 @@ def decode(block):
 
 
 def _decode_recipient(value):
-    address, rest = parse_path(value[2:], utf8=True, postmaster=True)
+    address, rest = parse_path(value[2:], postmaster=True)
     found = parameters.parse(rest, parameters.RCPT)
     return Recipient(address, found.get("NOTIFY", ""), found.get("ORCPT", ""), value[0])
 

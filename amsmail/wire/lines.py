@@ -3,6 +3,16 @@
 TOO_LONG = object()     # what LineBuffer.line() gives for a line over its cap, whose bytes were dropped
 
 
+def without_end(line):
+    """A line without its CRLF or LF; a second CR in front of that is part of the line."""
+    return line.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def is_number(text):
+    """Whether `text` is a count as the protocols write them; what has more than 20 digits is nonsense."""
+    return text.isascii() and text.isdigit() and len(text) <= 20
+
+
 class LineBuffer:
     """Bytes received and not consumed yet.
 

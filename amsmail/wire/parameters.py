@@ -1,5 +1,7 @@
 """The parameters of MAIL and RCPT: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), AUTH (RFC 4954), DSN (RFC 3461)."""
 
+from amsmail.wire.lines import is_number
+
 ENVID_OCTETS, ORCPT_OCTETS = 100, 500       # RFC 3461, sections 4.4 and 4.2
 
 
@@ -25,7 +27,7 @@ def from_xtext(text):
 
 
 def _size(value):
-    if not (value.isascii() and value.isdigit() and len(value) <= 20):
+    if not is_number(value):
         raise ParameterError("SIZE is a number of octets of at most 20 digits")
     return int(value)
 

@@ -2,6 +2,8 @@
 
 from amsmail.wire.value import Value
 
+LINE_OCTETS = 512       # RFC 5321, section 4.5.3.1.5, with the CRLF
+
 
 class ReplyError(Exception):
     """Bytes that are no SMTP reply."""
@@ -22,10 +24,11 @@ class Reply(Value):
         return 500 <= self.code < 600
 
     def encode(self):
-        """The reply as it goes over the wire."""
+        """The reply as it goes over the wire; what is too long for a line is cut off."""
         lines = [f"{self.status} {line}" if self.status else line for line in self.text.split("\n")]
         marks = "-" * (len(lines) - 1) + " "
-        return "".join(f"{self.code}{mark}{line}\r\n" for mark, line in zip(marks, lines)).encode("ascii", "backslashreplace")
+        return b"".join(f"{self.code}{mark}{line}".encode("ascii", "backslashreplace")[:LINE_OCTETS - 2] + b"\r\n"
+                        for mark, line in zip(marks, lines))
 
     def __str__(self):
         """The reply as one line for a person, a log or a notification."""

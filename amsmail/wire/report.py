@@ -85,13 +85,14 @@ def _is_utf8(fates):
 
 def header_of(pieces):
     """The header out of a message's pieces, with its blank line left out."""
-    held = b""
+    held, start = b"\r\n", 2       # a line end in front that is not given back: the blank line may be the first
     for piece in pieces:
         held += piece
-        end = (b"\r\n" + held).find(b"\r\n\r\n")
+        end = held.find(b"\r\n\r\n")
         if end >= 0:
-            yield held[:end]
+            yield held[start:end + 2]
             return
-        yield held[:-4]
-        held = held[-4:]
-    yield held
+        cut = max(len(held) - 3, 0)
+        yield held[start:cut]
+        held, start = held[cut:], max(start - cut, 0)
+    yield held[start:]

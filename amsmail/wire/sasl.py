@@ -22,6 +22,8 @@ def _plain(responses):
 
 
 def _login(responses):
+    if "\0" in "".join(responses):
+        raise SaslError("LOGIN's user and password have no NUL")
     return Credentials(responses[0], responses[1])
 
 
@@ -62,6 +64,8 @@ def encode(data):
 def _decode(text):
     import binascii
     try:
+        if len(text) % 4:       # the strict mode itself takes one = too many
+            raise ValueError(text)
         return binascii.a2b_base64(text, strict_mode=True).decode("utf-8")
     except ValueError as error:
         raise SaslError("this is not base64 of UTF-8 text") from error

@@ -14,7 +14,7 @@ class Boxes:
         folder.mkdir()
         self._own(folder)
         for name in self.names:
-            for part in '', 'tmp', 'new', 'cur':
+            for part in "", "tmp", "new", "cur":
                 (folder / name / part).mkdir()
                 self._own(folder / name / part)
 
@@ -27,10 +27,15 @@ class Boxes:
         """The messages in a box, oldest first; waits until there are `count`, at most `limit` seconds."""
         limit += time.monotonic()
         while True:
-            files = [file for part in ('new', 'cur') for file in (self.folder / name / part).iterdir()]
+            files = [file for part in ("new", "cur") for file in (self.folder / name / part).iterdir()]
             if len(files) >= count or time.monotonic() > limit:
                 return [file.read_bytes() for file in sorted(files, key=lambda file: file.name)]
             time.sleep(0.02)
+
+    def empty(self, name):
+        for part in "new", "cur":
+            for file in (self.folder / name / part).iterdir():
+                file.unlink()
 
     @staticmethod
     def _own(path):

@@ -64,47 +64,47 @@ class Dovecot:
 
     def __init__(self, folder, boxes, passwords, certificate=None):
         self.folder, self.boxes, self.passwords, self.certificate = folder, boxes, passwords, certificate
-        self.log = folder / 'log'
-        self.auth_socket = folder / 'run/auth-client'
+        self.log = folder / "log"
+        self.auth_socket = folder / "run/auth-client"
         self.pop3 = free_port()
         self.pop3s = free_port() if certificate else 0
 
     @contextmanager
     def running(self):
-        root = tree('dovecot-pop3d')
+        root = tree("dovecot-pop3d")
         self.folder.mkdir()
-        (self.folder / 'run').mkdir()
+        (self.folder / "run").mkdir()
         self._configure(root)
         variables = environment(root)
-        variables['LD_LIBRARY_PATH'] = f'{self._movable_library(root)}:{variables["LD_LIBRARY_PATH"]}'
+        variables["LD_LIBRARY_PATH"] = f'{self._movable_library(root)}:{variables["LD_LIBRARY_PATH"]}'
         # dovecot itself would look for doveconf in /usr/bin.
-        command = [root / 'usr/bin/doveconf', '-f', 'service=master', '-m', 'master', '-c', self.folder / 'dovecot.conf',
-                   '-e', root / 'usr/sbin/dovecot', '-F', '-c', self.folder / 'dovecot.conf']
+        command = [root / "usr/bin/doveconf", "-f", "service=master", "-m", "master", "-c", self.folder / "dovecot.conf",
+                   "-e", root / "usr/sbin/dovecot", "-F", "-c", self.folder / "dovecot.conf"]
         with running(command, {self.pop3, self.pop3s} - {0}, self.folder, variables):
             yield self
 
     def _configure(self, root):
         account = mail_account()
         if os.geteuid() == 0:
-            internal, login = pwd.getpwnam('daemon'), pwd.getpwnam('nobody')
+            internal, login = pwd.getpwnam("daemon"), pwd.getpwnam("nobody")
         else:
             internal = login = account
-        tls = 'ssl = no'
+        tls = "ssl = no"
         if self.certificate:
-            tls = f'ssl = yes\nssl_cert = <{self.certificate.chain}\nssl_key = <{self.certificate.key}'
-        (self.folder / 'dovecot.conf').write_text(CONFIGURATION.format(
-            folder=self.folder, libraries=root / 'usr/lib/dovecot', tls=tls, internal=internal.pw_name,
+            tls = f"ssl = yes\nssl_cert = <{self.certificate.chain}\nssl_key = <{self.certificate.key}"
+        (self.folder / "dovecot.conf").write_text(CONFIGURATION.format(
+            folder=self.folder, libraries=root / "usr/lib/dovecot", tls=tls, internal=internal.pw_name,
             internal_group=grp.getgrgid(internal.pw_gid).gr_name, login=login.pw_name, account=account, boxes=self.boxes.folder,
             pop3=self.pop3, pop3s=self.pop3s))
-        (self.folder / 'passwords').write_text(
-            ''.join(f'{name}:{{PLAIN}}{password}\n' for name, password in self.passwords.items()))
+        (self.folder / "passwords").write_text(
+            "".join(f"{name}:{{PLAIN}}{password}\n" for name, password in self.passwords.items()))
 
     def _movable_library(self, root):
         """A folder with a copy of Dovecot's library that takes its TLS module from the tree instead of a place fixed when it was
         compiled: from `modules` in the folder where Dovecot's processes start."""
-        fixed = b'/usr/lib/dovecot/modules\0'
-        library = (root / 'usr/lib/dovecot/libdovecot.so.0').read_bytes()
-        (self.folder / 'lib').mkdir()
-        (self.folder / 'lib/libdovecot.so.0').write_bytes(library.replace(fixed, b'modules'.ljust(len(fixed), b'\0')))
-        (self.folder / 'run/modules').symlink_to(root / 'usr/lib/dovecot/modules')
-        return self.folder / 'lib'
+        fixed = b"/usr/lib/dovecot/modules\0"
+        library = (root / "usr/lib/dovecot/libdovecot.so.0").read_bytes()
+        (self.folder / "lib").mkdir()
+        (self.folder / "lib/libdovecot.so.0").write_bytes(library.replace(fixed, b"modules".ljust(len(fixed), b"\0")))
+        (self.folder / "run/modules").symlink_to(root / "usr/lib/dovecot/modules")
+        return self.folder / "lib"

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from .packages import Unavailable, environment, tree
 from .process import free_port, mail_account, running
 
-DOMAIN = 'shore.example'
+DOMAIN = "shore.example"
 
 # Accounts every Debian system has. Postfix wants an owner whose uid and a group whose gid nobody else of its uses.
-OWNER, SUBMITTERS = 'daemon', 'mail'
+OWNER, SUBMITTERS = "daemon", "mail"
 
 MAIN = """
 compatibility_level = 3.6
@@ -21,7 +21,7 @@ shlib_directory = {libraries}
 meta_directory = {folder}/etc
 queue_directory = {folder}/queue
 data_directory = {folder}/data
-import_environment = PATH LD_LIBRARY_PATH
+import_environment = MAIL_CONFIG PATH LD_LIBRARY_PATH
 mail_owner = {OWNER}
 setgid_group = {SUBMITTERS}
 maillog_file = {folder}/log
@@ -104,49 +104,52 @@ class Postfix:
     `refuse` has the replies to certain recipients, {'full@shore.example': '452 4.2.2 mailbox full'}; `routes` the ports on this machine
     to which the mail for other domains goes, {'yacht.example': 2525}; `settings` are further lines of main.cf."""
 
-    def __init__(self, folder, boxes, dovecot=None, refuse=(), routes=(), settings=''):
+    def __init__(self, folder, boxes, dovecot=None, refuse=(), routes=(), settings=""):
         self.folder, self.boxes, self.dovecot, self.settings = folder, boxes, dovecot, settings
         self.refuse, self.routes = dict(refuse), dict(routes)
-        self.log = folder / 'log'
+        self.log = folder / "log"
         self.smtp = free_port()
         self.submission, self.submissions = (free_port(), free_port()) if dovecot else (0, 0)
 
     @contextmanager
     def running(self):
         if os.geteuid() != 0:
-            raise Unavailable('postfix', 'only root can start it')
-        root = tree('postfix')
+            raise Unavailable("postfix", "only root can start it")
+        root = tree("postfix")
         self._make_folders(root)
         self._configure(root)
-        command = [root / 'usr/lib/postfix/sbin/master', '-d', '-c', self.folder / 'etc']
+        command = [root / "usr/lib/postfix/sbin/master", "-d", "-c", self.folder / "etc"]
         with running(command, {self.smtp, self.submission, self.submissions} - {0}, self.folder, environment(root)):
             yield self
 
     def _make_folders(self, root):
         owner, submitters = pwd.getpwnam(OWNER).pw_uid, SUBMITTERS
-        for name in 'etc', 'data', 'queue', 'queue/pid':
+        for name in "etc", "data", "queue", "queue/pid":
             (self.folder / name).mkdir(parents=True)
-        for name in 'incoming', 'active', 'bounce', 'defer', 'deferred', 'flush', 'hold', 'private', 'saved', 'trace', 'corrupt':
-            (self.folder / 'queue' / name).mkdir(0o700)
-            shutil.chown(self.folder / 'queue' / name, owner)
-        for name, mode in ('public', 0o710), ('maildrop', 0o730):
-            (self.folder / 'queue' / name).mkdir()
-            shutil.chown(self.folder / 'queue' / name, owner, submitters)
-            (self.folder / 'queue' / name).chmod(mode)
-        shutil.chown(self.folder / 'data', owner)
+        for name in "incoming", "active", "bounce", "defer", "deferred", "flush", "hold", "private", "saved", "trace", "corrupt":
+            (self.folder / "queue" / name).mkdir(0o700)
+            shutil.chown(self.folder / "queue" / name, owner)
+        for name, mode in ("public", 0o710), ("maildrop", 0o730):
+            (self.folder / "queue" / name).mkdir()
+            shutil.chown(self.folder / "queue" / name, owner, submitters)
+            (self.folder / "queue" / name).chmod(mode)
+        shutil.chown(self.folder / "data", owner)
 
     def _configure(self, root):
         main, master = MAIN, MASTER
         if self.dovecot:
             main += SASL.format(socket=self.dovecot.auth_socket) + TLS.format(certificate=self.dovecot.certificate)
             master += MASTER_WITH_LOGIN
-        main = main.format(root=root, libraries=root / 'usr/lib/postfix', folder=self.folder, boxes=self.boxes, OWNER=OWNER,
-                           SUBMITTERS=SUBMITTERS, DOMAIN=DOMAIN, account=mail_account(), relay_domains=' '.join(self.routes))
-        self._write('main.cf', [main, self.settings])
-        self._write('master.cf', [master.format(**vars(self))])
-        self._write('boxes', [f'{name}@{DOMAIN} {name}/' for name in self.boxes.names])
-        self._write('refused', [f'{address} {reply}' for address, reply in self.refuse.items()])
-        self._write('routes', [f'{domain} relay:[127.0.0.1]:{port}' for domain, port in self.routes.items()])
+        main = main.format(root=root, libraries=root / "usr/lib/postfix", folder=self.folder, boxes=self.boxes, OWNER=OWNER,
+                           SUBMITTERS=SUBMITTERS, DOMAIN=DOMAIN, account=mail_account(), relay_domains=" ".join(self.routes))
+        self._write("main.cf", [main, self.settings])
+        self._write("master.cf", [master.format(**vars(self))])
+        self._write("boxes", [f"{name}@{DOMAIN} {name}/" for name in self.boxes.names])
+        self._write("refused", [f"{address} {reply}" for address, reply in self.refuse.items()])
+        self._write("routes", [f"{domain} relay:[127.0.0.1]:{port}" for domain, port in self.routes.items()])
 
     def _write(self, name, lines):
-        (self.folder / 'etc' / name).write_text('\n'.join(lines) + '\n')
+        file = self.folder / "etc" / name
+        file.write_text("\n".join(lines) + "\n")
+        # Postfix waits for seconds if a file has just been written, in case more is to come.
+        os.utime(file, (0, 0))

@@ -12,24 +12,24 @@ from pathlib import Path
 
 from .packages import Unavailable
 
-LISTENING = '0A'                # in /proc/net/tcp
+LISTENING = "0A"                # in /proc/net/tcp
 START_LIMIT = 15                # seconds
 
 
 def mail_account():
     """Whom mail boxes belong to. Mail software declines to deliver as root."""
     if os.geteuid() == 0:
-        return pwd.getpwnam('mail')
+        return pwd.getpwnam("mail")
     try:
         return pwd.getpwuid(os.geteuid())
     except KeyError:
-        raise Unavailable('user', f'the uid {os.geteuid()} has no name, and servers can only be configured with names') from None
+        raise Unavailable("user", f"the uid {os.geteuid()} has no name, and servers can only be configured with names") from None
 
 
 @contextmanager
 def public_folder():
     """A folder that servers can still reach when they have given up root. pytest's own are closed to other users."""
-    folder = Path(tempfile.mkdtemp(prefix='amsmail-'))
+    folder = Path(tempfile.mkdtemp(prefix="amsmail-real-"))
     folder.chmod(0o755)
     try:
         yield folder
@@ -43,7 +43,7 @@ _given = set()
 def free_port():
     while True:
         with socket.socket() as probe:
-            probe.bind(('127.0.0.1', 0))
+            probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         if port not in _given:
             _given.add(port)
@@ -53,10 +53,10 @@ def free_port():
 @contextmanager
 def running(command, ports, folder, environment):
     """Run a server in the foreground; it starts in `folder`, where `output` holds what it prints."""
-    output = folder / 'output'
-    with output.open('ab') as out:
+    output = folder / "output"
+    with output.open("ab") as out:
         # Should this process be killed, the server goes too.
-        process = subprocess.Popen(['setpriv', '--pdeathsig', 'TERM', *map(str, command)], stdin=subprocess.DEVNULL, stdout=out,
+        process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *map(str, command)], stdin=subprocess.DEVNULL, stdout=out,
                                    stderr=out, cwd=folder, env=environment, start_new_session=True)
     try:
         _wait_until_listening(process, ports, output)
@@ -74,13 +74,13 @@ def _wait_until_listening(process, ports, output):
     limit = time.monotonic() + START_LIMIT
     while not set(ports) <= _listening_ports():
         if process.poll() is not None or time.monotonic() > limit:
-            state = 'does not listen' if process.returncode is None else f'ended with {process.returncode}'
-            logs = ''.join(file.read_text(errors='replace') for file in (output, output.with_name('log')) if file.exists())
+            state = "does not listen" if process.returncode is None else f"ended with {process.returncode}"
+            logs = "".join(file.read_text(errors="replace") for file in (output, output.with_name("log")) if file.exists())
             raise RuntimeError(f'{" ".join(process.args)} {state}:\n{logs}')
         time.sleep(0.02)
 
 
 def _listening_ports():
     """Looked up, not tried: a connection would make an inetd start the service."""
-    lines = Path('/proc/net/tcp').read_text().splitlines()[1:]
-    return {int(local.rpartition(':')[2], 16) for _, local, _, state, *_ in map(str.split, lines) if state == LISTENING}
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return {int(local.rpartition(":")[2], 16) for _, local, _, state, *_ in map(str.split, lines) if state == LISTENING}

@@ -1,0 +1,46 @@
+"""The provider's servers as fixtures."""
+
+import pytest
+
+from . import left_out
+from .boxes import Boxes
+from .certificate import make_certificate
+from .dovecot import Dovecot
+from .postfix import Postfix
+from .process import public_folder
+
+PASSWORDS = {"owner": "secret", "mate": "other secret"}
+REFUSED = {"full@shore.example": "452 4.2.2 mailbox full", "gone@shore.example": "550 5.1.6 moved away"}
+
+
+def pytest_configure(config):
+    if not config.pluginmanager.is_registered(left_out):
+        config.pluginmanager.register(left_out)
+
+
+@pytest.fixture(scope="module")
+def folder():
+    with public_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def provider_certificate(folder):
+    return make_certificate(folder)
+
+
+@pytest.fixture(scope="module")
+def boxes(folder):
+    return Boxes(folder / "mail", PASSWORDS)
+
+
+@pytest.fixture(scope="module")
+def dovecot(folder, boxes, provider_certificate):
+    with Dovecot(folder / "dovecot", boxes, PASSWORDS, provider_certificate).running() as dovecot:
+        yield dovecot
+
+
+@pytest.fixture(scope="module")
+def postfix(folder, boxes, dovecot):
+    with Postfix(folder / "postfix", boxes, dovecot, refuse=REFUSED).running() as postfix:
+        yield postfix

@@ -1,0 +1,83 @@
+"""A server process is started for every connection, so what it imports before its greeting is held to a list."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from ..etc.installation import Installation
+from ..real.process import public_folder
+
+# What the interpreter (run with -I and -S) has not imported yet by itself, and both servers need.
+LIBRARY = {"os", "stat", "_stat", "posixpath", "genericpath", "_collections_abc", "errno", "time", "select", "_socket", "fcntl"}
+COMMON = {
+    "amsmail",
+    "amsmail.program", "amsmail.program.session",
+    "amsmail.protocol", "amsmail.protocol.engine",
+    "amsmail.site", "amsmail.site.config", "amsmail.site.libraries", "amsmail.site.log", "amsmail.site.networks",
+    "amsmail.store", "amsmail.store.delivery", "amsmail.store.dropbox", "amsmail.store.durable", "amsmail.store.locks",
+    "amsmail.store.spool",
+    "amsmail.transport", "amsmail.transport.pump", "amsmail.transport.stream",
+    "amsmail.wire", "amsmail.wire.address", "amsmail.wire.envelope", "amsmail.wire.lines", "amsmail.wire.parameters",
+    "amsmail.wire.sasl", "amsmail.wire.text", "amsmail.wire.value",
+}
+OWN = {
+    "smtpd": {"amsmail.program.smtpd", "amsmail.protocol.smtp_server", "amsmail.site.dates", "amsmail.site.routing",
+              "amsmail.wire.reply"},
+    "pop3d": {"amsmail.program.pop3d", "amsmail.protocol.pop3_server"},
+}
+HEAVY = {"ssl", "passlib", "configobj", "dns", "tqdm", "re", "socket", "logging", "email", "json", "argparse", "asyncio",
+         "dataclasses", "enum", "subprocess", "threading", "tempfile", "shutil", "site", "ipaddress", "hashlib", "syslog"}
+
+
+@pytest.fixture(scope="module")
+def installation():
+    with public_folder() as folder:
+        made = Installation(folder)
+        os.utime(made.config, (1, 1))       # old enough for its compiled form to be trusted
+        yield made
+
+
+def imported(*command, **streams):
+    """The modules that a run of the interpreter imports, and its exit code."""
+    run = subprocess.run([sys.executable, "-IS", "-X", "importtime", *command], stderr=subprocess.PIPE, text=True, timeout=30,
+                         **streams)
+    return set(re.findall(r"(?m)^import time: +\d+ \| +\d+ \| +(\S+)$", run.stderr)), run.returncode
+
+
+def before_the_greeting(installation, program):
+    """What `program` imports for a client that hears the greeting and goes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+        connection, _ = listener.accept()
+        client.shutdown(socket.SHUT_WR)
+        with connection:
+            found, code = imported(installation.sbin / program, stdin=connection, stdout=connection)
+        greeting = client.recv(4096)
+    assert code == 0 and greeting[:3] in (b"220", b"+OK")
+    return found - imported("-c", "")[0]
+
+
+@pytest.mark.parametrize("program", ["smtpd", "pop3d"])
+def test_a_server_imports_what_is_on_the_list_and_nothing_else(installation, program):
+    before_the_greeting(installation, program)      # the first run compiles mail.cfg
+    found = before_the_greeting(installation, program)
+    ours = {name for name in found if name.partition(".")[0] == "amsmail"}
+    assert ours == COMMON | OWN[program]
+    assert found - ours <= LIBRARY
+    assert not found & HEAVY
+
+
+def test_mail_cfg_is_compiled_by_the_first_run(installation):
+    """Otherwise the test above would measure another start than the one that counts."""
+    before_the_greeting(installation, "smtpd")
+    assert (installation.spool / "state/mail.cfg.compiled").exists()
+    assert "amsmail.site.config_file" not in before_the_greeting(installation, "smtpd")
+
+
+def test_modules_are_compiled_at_installation():
+    root = __import__("amsmail").__path__[0]
+    sources = [os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names if name.endswith(".py")]
+    assert sources
