@@ -104,7 +104,8 @@ def install(wanted):
     MARKER.unlink(missing_ok=True)
     if not already:
         shutil.rmtree(ENVIRONMENT, ignore_errors=True)
-        run([sys.executable, "-m", "venv", "--without-pip", ENVIRONMENT], "Python's venv could not make an environment.")
+        run([sys.executable, "-m", "venv", "--without-pip", ENVIRONMENT],
+            "Python's venv could not make an environment.")
     everything = sorted(wanted | already)
     run([PYTHON, *pip(), "install", "--quiet", "--no-input", "--disable-pip-version-check", *everything],
         "pip could not install what is needed. " + debian_hint(wanted))
@@ -146,7 +147,7 @@ def find_wheel(root):
 
 
 def download(folder, package):
-    """The .deb in this folder, by the machine's package lists, or, where it has none, by lists fetched into the folder."""
+    """The .deb in this folder, found by the machine's package lists or, where it has none, by lists fetched here."""
     own_lists = ["-o", f"Dir::State::Lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache"]
     (folder / "lists/partial").mkdir(parents=True)
     for options in ([], own_lists):

@@ -32,6 +32,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 PATIENCE, CALL = 20, 120       # seconds: for an answer, for a whole call
 
+LOCK = "quickstart.lock"
+
 YACHT_PORTS = {"smtp": 2525, "submission": 2587, "pop3": 2110}
 PROVIDER_PORTS = {"smtp": 3525, "pop3": 3110}
 
@@ -183,8 +185,8 @@ signals = Signals()
 def complain(error, sites):
     with contextlib.suppress(BrokenPipeError):
         print(f"\nFAILED: {error}", flush=True)
-        for site in sites:
-            print(*site.log_tail(), sep="\n", flush=True)
+        for line in itertools.chain.from_iterable(site.log_tail() for site in sites):
+            print(f"  {line}", flush=True)
     return 1
 
 
@@ -193,7 +195,7 @@ def complain(error, sites):
 def choose_folder(wanted, serving, cleanup):
     if wanted:
         folder = wanted.absolute()
-        if folder.is_dir() and any(folder.iterdir()) and not (folder / "passwords").exists():
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / LOCK).exists():
             raise Failure(f"{folder} holds something else; name a folder that is new or empty")
         if not take(folder, cleanup):
             raise Failure(f"another quickstart is at work in {folder}")
@@ -216,7 +218,7 @@ def choose_folder(wanted, serving, cleanup):
 def take(folder, cleanup):
     """Whether the folder is ours alone until the end."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = cleanup.enter_context(open(folder / "lock", "w"))
+    lock = cleanup.enter_context(open(folder / LOCK, "w"))
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -229,7 +231,7 @@ def passwords_in(folder):
     path = folder / "passwords"
     try:
         return json.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         passwords = {name: secrets.token_hex(4) for name in ("captain", "cook", "colleague", "yacht")}
         write_secret(path, json.dumps(passwords))
         return passwords
@@ -271,6 +273,7 @@ class Site:
         with open(self._log, "w") as log:
             self._amsd = self.start("amsd", *listen, self.config, stderr=log)
         timer = threading.Timer(PATIENCE, self._amsd.kill)
+        timer.daemon = True
         timer.start()
         lines = []
         for line in self._amsd.stdout:
@@ -294,7 +297,7 @@ class Site:
 
     def log_tail(self):
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
-        return [f"  {self.name}: {line}" for line in lines[-10:]]
+        return [f"{self.name}: {line}" for line in lines[-10:]]
 
 
 def program(name, *arguments):

@@ -19,6 +19,7 @@ from amsmail.wire.address import Address, AddressError, parse_address
 SCHEMA = "1"
 _SPEC = os.path.join(os.path.dirname(__file__), "mail.spec")
 _SECTION = re.compile(r"\s*(\[+)\s*(.*?)\s*\]+\s*(#.*)?$")
+_KEY_LINE = re.compile(r"""(\s*[^\[#\s=][^=]*=\s*)("[^"]*"|'[^']*'|.*?)(\s+#.*|\s*)$""")
 _BOX = re.compile(r"[a-z0-9_-]([a-z0-9._-]*[a-z0-9_-])?")
 _WINDOWS_RESERVES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(10))}
 
@@ -36,23 +37,46 @@ def read(path):
 def edit(path, changes):
     """Changes values in the mail.cfg at `path`: {(section, [subsection,] key): value, or None to remove it}.
 
-    Comments, order and everything else stay.  The file is replaced atomically and only if the result is valid.
-    Raises ConfigError.
+    Only the lines of these keys change; a section that is missing is added.  The file is replaced atomically, and only if
+    the result is valid.  Raises ConfigError.
     """
-    config = _parse(path, _lines_of(path))
+    lines = _lines_of(path)
+    for keys, value in changes.items():
+        _set(lines, keys, value)
+    _checked(path, lines)
     with _open_errors(path):
-        for keys, value in changes.items():
-            section = config
-            for name in keys[:-1]:
-                section = section.setdefault(name, {})
-            if value is None:
-                section.pop(keys[-1], None)
-            else:
-                section[keys[-1]] = quoted(value)
-        config.filename = None
-        lines = config.write()
-        _checked(path, lines)
         durable.replace(path, "".join(line + "\n" for line in lines).encode(), like=os.stat(path))
+
+
+def _set(lines, keys, value):
+    """Sets or removes one key in a list of lines."""
+    index, _ = _index(lines)
+    if keys in index:
+        at = index[keys] - 1
+        if value is None:
+            del lines[at]
+        else:
+            start, _, comment = _KEY_LINE.match(lines[at]).groups()
+            lines[at] = f"{start}{quoted(value)}{comment or ''}"
+    elif value is not None:
+        at, indent = _end_of_section(lines, keys[:-1])
+        lines.insert(at, f"{indent}{keys[-1]} = {quoted(value)}")
+
+
+def _end_of_section(lines, section):
+    """Where a new key of a section goes, behind its last one, and its indentation; the section is added if need be."""
+    index, _ = _index(lines)
+    if section not in index:
+        above = section[:-1]
+        at, indent = _end_of_section(lines, above) if above else (len(lines), "")
+        inside = [number for keys, number in index.items() if above and keys[:len(above)] == above]
+        at = max([at, *inside])
+        indent += "  " if above else ""
+        lines[at:at] = [*([] if above else [""]), f"{indent}{'[' * len(section)}{section[-1]}{']' * len(section)}"]
+        return at + (1 if above else 2), indent
+    own = [number for keys, number in index.items() if keys[:-1] == section and _KEY_LINE.match(lines[number - 1])]
+    last = max([index[section], *own])
+    return last, re.match(r"\s*", lines[last - 1])[0]
 
 
 def quoted(value):
@@ -103,7 +127,7 @@ def _check_mode(path):
 
 def _parse(path, lines):
     try:
-        return ConfigObj(list(lines), list_values=False, interpolation=False, write_empty_values=True,
+        return ConfigObj(list(lines), list_values=False, interpolation=False,
                          configspec=ConfigObj(_SPEC, list_values=False, interpolation=False, _inspec=True))
     except ConfigObjError as error:
         raise ConfigError([_syntax_problem(path, e) for e in getattr(error, "errors", None) or [error]]) from error

@@ -25,7 +25,9 @@ def hashed(password):
 
 def verify(password, text):
     """Whether `password` is the one that was hashed to `text`; never for an empty hash (a locked box)."""
+    if not text or "\0" in password:    # HMAC pads its key with NUL: 'x' and 'x NUL' would have the same hash
+        return False
     try:
-        return bool(text) and _context().verify(password, text)
-    except (ValueError, TypeError):     # a password with NUL or octets that are no UTF-8
+        return _context().verify(password, text)
+    except (ValueError, TypeError):     # octets that are no UTF-8
         return False

@@ -38,12 +38,7 @@ def test_mail_cfg_as_it_comes_says_what_to_do(installation):
 
 
 def test_what_mail_cfg_has_in_comments_is_valid_too(installation):
-    text = installation.config.read_text()
-    sample = (ETC / "mail.cfg").read_text()
-    hashed = re.search(r"(?m)^password = (\$.*)$", text)[1]
-    for line in re.findall(r"(?m)^#(?=\S).*", sample):
-        text = text.replace(line, line[1:])
-    installation.config.write_text(text.replace("MAKE-THIS-WITH-mailcfg-password", hashed))
+    installation.config.write_text(re.sub(r"(?m)^#(?=\S)", "", installation.config.read_text()))
     run = check(installation)
     assert (run.returncode, run.stderr) == (0, "")
     assert "2 links" in run.stdout

@@ -6,13 +6,14 @@ import re
 _NAMED = {"CR": b"\r", "LF": b"\n", "NUL": b"\0", "TAB": b"\t", "SP": b" "}
 _OCTETS = re.compile(r"<(?:(?P<named>CR|LF|NUL|TAB|SP)|x(?P<hex>[0-9A-F]{2})|(?P<what>[^<>]+) x (?P<times>\d+)"
                      r"|base64 (?P<plain>[^<>]*))>")
-_VARYING = re.compile(r"\{(id|date|number|tls)(?: (\w+))?\}")
+_VARYING = re.compile(r"\{(id|date|number|tls|version)(?: (\w+))?\}")
 
 _PATTERNS = {
     "id": rb"[0-9]{10}\.R[0-9a-f]{13}\.yacht\.example",
     "date": rb"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} [+-][0-9]{4}",
     "number": rb"[0-9]+",
     "tls": rb"TLSv1\.[23] [A-Z0-9_-]+",
+    "version": rb"[0-9.]+",
 }
 
 

@@ -39,8 +39,9 @@ def run(packages, command, home, stdin=b"", **variables):
     surroundings = dict(os.environ)
     if not shutil.which(command[0]):
         surroundings = environment(tree(*packages))
-    done = subprocess.run(list(map(str, command)), input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=home,
-                          env=surroundings | {"HOME": str(home), "LC_ALL": "C.UTF-8"} | variables, timeout=TIME_LIMIT)
+    surroundings |= {"HOME": str(home), "LC_ALL": "C.UTF-8"} | variables
+    done = subprocess.run(list(map(str, command)), input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          cwd=home, env=surroundings, timeout=TIME_LIMIT)
     return Result(done.returncode, done.stdout.decode(errors="replace"))
 
 
@@ -86,7 +87,8 @@ def fetchmail(server, home, *options, into):
         delivery = f'mda "{_delivery_script(home, into)}"'
     file = _private(home / "fetchmailrc", f"poll {server.host} service {server.port} protocol pop3 auth password\n"
                     f'user "{server.user}" password "{server.password}" {tls} {trust} {delivery}\n')
-    return run(["fetchmail"], ["fetchmail", "-f", file, "--pidfile", home / "pid", "--idfile", home / "ids", "-v", *options], home)
+    command = ["fetchmail", "-f", file, "--pidfile", home / "pid", "--idfile", home / "ids", "-v", *options]
+    return run(["fetchmail"], command, home)
 
 
 def getmail(server, home, *options, into):
@@ -110,7 +112,8 @@ def getmail(server, home, *options, into):
 def mpop(server, home, *options, into):
     make_maildir(into)
     file = _private(home / "mpoprc", f"account default\nhost {server.host}\nport {server.port}\nuser {server.user}\n"
-                    f"password {server.password}\nauth user\ndelivery maildir {into}\nuidls_file {home}/uidls\n{_tls_lines(server)}")
+                    f"password {server.password}\nauth user\ndelivery maildir {into}\nuidls_file {home}/uidls\n"
+                    f"{_tls_lines(server)}")
     return run(["mpop"], ["mpop", "-C", file, *options], home)
 
 
@@ -122,7 +125,8 @@ def curl(home, *options):
 
 def msmtp(server, home, sender, recipients, message):
     login = f"auth on\nuser {server.user}\npassword {server.password}\n" if server.user else ""
-    file = _private(home / "msmtprc", f"account default\nhost {server.host}\nport {server.port}\n{login}{_tls_lines(server)}")
+    file = _private(home / "msmtprc", f"account default\nhost {server.host}\nport {server.port}\n"
+                    f"{login}{_tls_lines(server)}")
     return run(["msmtp"], ["msmtp", "-C", file, "-f", sender, "--", *recipients], home, message)
 
 
@@ -162,4 +166,5 @@ def s_nail(server, home, subject, recipients, text, sender):
     if server.authority:
         settings += ["tls-verify=strict", f"tls-ca-file={server.authority}", "tls-ca-no-defaults"]
     options = [option for setting in settings for option in ("-S", setting)]
-    return run(["s-nail"], ["s-nail", "-:", "/", "-Sexpandaddr", "-Ssendwait", *options, "-s", subject, *recipients], home, text)
+    command = ["s-nail", "-:", "/", "-Sexpandaddr", "-Ssendwait", *options, "-s", subject, *recipients]
+    return run(["s-nail"], command, home, text)

@@ -34,8 +34,12 @@ userdb {{
   args = uid={account.pw_uid} gid={account.pw_gid} home={boxes}/%u
 }}
 mail_location = maildir:~/
+# A failed login must not slow the next one down.
 service anvil {{
   chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service stats {{
   chroot =
@@ -59,8 +63,8 @@ service auth {{
 
 
 class Dovecot:
-    """Serves `boxes` to those who know the `passwords` ({name: password}): on port `pop3` plainly or with STLS, on `pop3s` with TLS.
-    Others, such as Postfix, can have it check passwords at `auth_socket`."""
+    """Serves `boxes` to those who know the `passwords` ({name: password}): on port `pop3` plainly or with STLS, on
+    `pop3s` with TLS. Others, such as Postfix, can have it check passwords at `auth_socket`."""
 
     def __init__(self, folder, boxes, passwords, certificate=None):
         self.folder, self.boxes, self.passwords, self.certificate = folder, boxes, passwords, certificate
@@ -78,8 +82,9 @@ class Dovecot:
         variables = environment(root)
         variables["LD_LIBRARY_PATH"] = f'{self._movable_library(root)}:{variables["LD_LIBRARY_PATH"]}'
         # dovecot itself would look for doveconf in /usr/bin.
-        command = [root / "usr/bin/doveconf", "-f", "service=master", "-m", "master", "-c", self.folder / "dovecot.conf",
-                   "-e", root / "usr/sbin/dovecot", "-F", "-c", self.folder / "dovecot.conf"]
+        configuration = self.folder / "dovecot.conf"
+        command = [root / "usr/bin/doveconf", "-f", "service=master", "-m", "master", "-c", configuration,
+                   "-e", root / "usr/sbin/dovecot", "-F", "-c", configuration]
         with running(command, {self.pop3, self.pop3s} - {0}, self.folder, variables):
             yield self
 
@@ -94,14 +99,14 @@ class Dovecot:
             tls = f"ssl = yes\nssl_cert = <{self.certificate.chain}\nssl_key = <{self.certificate.key}"
         (self.folder / "dovecot.conf").write_text(CONFIGURATION.format(
             folder=self.folder, libraries=root / "usr/lib/dovecot", tls=tls, internal=internal.pw_name,
-            internal_group=grp.getgrgid(internal.pw_gid).gr_name, login=login.pw_name, account=account, boxes=self.boxes.folder,
-            pop3=self.pop3, pop3s=self.pop3s))
+            internal_group=grp.getgrgid(internal.pw_gid).gr_name, login=login.pw_name, account=account,
+            boxes=self.boxes.folder, pop3=self.pop3, pop3s=self.pop3s))
         (self.folder / "passwords").write_text(
             "".join(f"{name}:{{PLAIN}}{password}\n" for name, password in self.passwords.items()))
 
     def _movable_library(self, root):
-        """A folder with a copy of Dovecot's library that takes its TLS module from the tree instead of a place fixed when it was
-        compiled: from `modules` in the folder where Dovecot's processes start."""
+        """A folder with a copy of Dovecot's library that takes its TLS module from the tree instead of a place fixed
+        when it was compiled: from `modules` in the folder where Dovecot's processes start."""
         fixed = b"/usr/lib/dovecot/modules\0"
         library = (root / "usr/lib/dovecot/libdovecot.so.0").read_bytes()
         (self.folder / "lib").mkdir()

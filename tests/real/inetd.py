@@ -1,4 +1,4 @@
-"""Super-servers, which start a program for each connection. Configuration text and the ports it names come from the caller."""
+"""Super-servers, which start a program for each connection. The caller gives the configuration, and the ports in it."""
 
 from contextlib import contextmanager
 

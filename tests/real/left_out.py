@@ -1,7 +1,8 @@
 """How a test is left out when something it needs can't be had.
 
-No test is left out but by `Unavailable`, raised by a fixture or by the test itself, for want of root or of a package. Each such test is
-listed at the end of the run with its reason; where CI is set, nothing may be left out, and it fails."""
+No test is left out but by `Unavailable`, raised by a fixture or by the test itself, for want of root or of a package.
+Each such test is listed at the end of the run with its reason; where CI is set, nothing may be left out, and it fails.
+"""
 
 import os
 

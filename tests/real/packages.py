@@ -1,8 +1,8 @@
 """Debian's packages, unpacked into trees of our own and run from there.
 
-Mail servers can't simply be installed for a test: they conflict with each other, start themselves and want root. Here apt says what
-is missing, fetches it, and dpkg-deb unpacks it below AMSMAIL_CACHE (default ~/.cache/amsmail/debian), by root or by anybody. Nothing
-outside that folder is changed, and it may be deleted at any time.
+Mail servers can't simply be installed for a test: they conflict with each other, start themselves and want root. Here
+apt says what is missing, fetches it, and dpkg-deb unpacks it below AMSMAIL_CACHE (default ~/.cache/amsmail/debian), by
+root or by anybody. Nothing outside that folder is changed, and it may be deleted at any time.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ SYSTEM_ONLY = {"libc6", "libc-bin"}
 
 
 class Unavailable(Exception):
-    """Something a test needs and this machine or user can't have: conftest.py lists the test, and the reason, at the end."""
+    """Something a test needs and this machine or user can't have: left_out.py lists the test, with the reason."""
 
     def __init__(self, name, reason):
         super().__init__(f"{name}: {reason}")
@@ -33,9 +33,24 @@ def cache():
     return Path(os.environ.get("AMSMAIL_CACHE") or Path.home() / ".cache/amsmail/debian").absolute()
 
 
-@functools.cache
 def tree(*names):
     """The folder in which the packages `names` are unpacked, with those of their dependencies that the system lacks."""
+    outcome = _tree(names)
+    if isinstance(outcome, Unavailable):
+        raise outcome
+    return outcome
+
+
+@functools.cache
+def _tree(names):
+    """Remembers failure too: without a network, each attempt takes its time."""
+    try:
+        return _unpacked(names)
+    except Unavailable as failure:
+        return failure
+
+
+def _unpacked(names):
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         raise Unavailable(names[0], "no apt-get or dpkg-deb here to fetch the package with")
     # What is missing depends on what the system has: another system, another tree.
@@ -85,7 +100,7 @@ def _make(names, unpacked):
 
 
 def _fetch(names, debs):
-    """Fetch what `names` need with the system's package lists, or, where these are missing or out of date, with lists of our own."""
+    """Fetch what `names` need with the system's package lists; if these are missing or out of date, with our own."""
     try:
         _download(names, debs, [])
     except Unavailable:
@@ -93,7 +108,7 @@ def _fetch(names, debs):
                "-o", f"Dir::Cache={cache()}/apt/cache", "-o", "Acquire::Languages=none"]
         for folder in "state/lists/partial", "cache/archives/partial":
             (cache() / "apt" / folder).mkdir(parents=True, exist_ok=True)
-        # Not checked: a source that has nothing to do with us may be out of reach. What counts is what can be downloaded now.
+        # Not checked: a source that has nothing to do with us may be out of reach. What counts is the download.
         _apt_get(own, "update")
         _download(names, debs, own)
 
@@ -116,5 +131,5 @@ def _apt_get(options, *arguments, folder="/"):
 def _checked(name, run):
     if run.returncode:
         lines = (run.stderr or run.stdout).strip().splitlines() or [f"exit code {run.returncode}"]
-        raise Unavailable(name, f'{" ".join(run.args[:2])}... says: {lines[-1]}')
+        raise Unavailable(name, f"apt-get says: {lines[-1]}")
     return run.stdout

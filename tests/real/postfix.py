@@ -99,10 +99,11 @@ MASTER_WITH_LOGIN = """
 class Postfix:
     """Takes mail for NAME@shore.example into `boxes`, and refuses other names there.
 
-    Port `smtp` relays for everybody on loopback. With a `dovecot` to check passwords, and its certificate, that port offers STARTTLS
-    and AUTH too, and there are ports that insist on both: `submission` (STARTTLS) and `submissions` (implicit TLS).
-    `refuse` has the replies to certain recipients, {'full@shore.example': '452 4.2.2 mailbox full'}; `routes` the ports on this machine
-    to which the mail for other domains goes, {'yacht.example': 2525}; `settings` are further lines of main.cf."""
+    Port `smtp` relays for everybody on loopback. With a `dovecot` to check passwords, and its certificate, that port
+    offers STARTTLS and AUTH too, and there are ports that insist on both: `submission` (STARTTLS) and `submissions`
+    (implicit TLS). `refuse` has the replies to certain recipients, {"full@shore.example": "452 4.2.2 mailbox full"};
+    `routes` the ports on this machine to which the mail for other domains goes, {"yacht.example": 2525}; `settings`
+    are further lines of main.cf."""
 
     def __init__(self, folder, boxes, dovecot=None, refuse=(), routes=(), settings=""):
         self.folder, self.boxes, self.dovecot, self.settings = folder, boxes, dovecot, settings
@@ -126,7 +127,8 @@ class Postfix:
         owner, submitters = pwd.getpwnam(OWNER).pw_uid, SUBMITTERS
         for name in "etc", "data", "queue", "queue/pid":
             (self.folder / name).mkdir(parents=True)
-        for name in "incoming", "active", "bounce", "defer", "deferred", "flush", "hold", "private", "saved", "trace", "corrupt":
+        for name in ("incoming", "active", "bounce", "defer", "deferred", "flush", "hold", "private", "saved", "trace",
+                     "corrupt"):
             (self.folder / "queue" / name).mkdir(0o700)
             shutil.chown(self.folder / "queue" / name, owner)
         for name, mode in ("public", 0o710), ("maildrop", 0o730):
@@ -140,8 +142,9 @@ class Postfix:
         if self.dovecot:
             main += SASL.format(socket=self.dovecot.auth_socket) + TLS.format(certificate=self.dovecot.certificate)
             master += MASTER_WITH_LOGIN
-        main = main.format(root=root, libraries=root / "usr/lib/postfix", folder=self.folder, boxes=self.boxes, OWNER=OWNER,
-                           SUBMITTERS=SUBMITTERS, DOMAIN=DOMAIN, account=mail_account(), relay_domains=" ".join(self.routes))
+        main = main.format(root=root, libraries=root / "usr/lib/postfix", folder=self.folder, boxes=self.boxes,
+                           OWNER=OWNER, SUBMITTERS=SUBMITTERS, DOMAIN=DOMAIN, account=mail_account(),
+                           relay_domains=" ".join(self.routes))
         self._write("main.cf", [main, self.settings])
         self._write("master.cf", [master.format(**vars(self))])
         self._write("boxes", [f"{name}@{DOMAIN} {name}/" for name in self.boxes.names])

@@ -23,7 +23,7 @@ def mail_account():
     try:
         return pwd.getpwuid(os.geteuid())
     except KeyError:
-        raise Unavailable("user", f"the uid {os.geteuid()} has no name, and servers can only be configured with names") from None
+        raise Unavailable("user", f"the uid {os.geteuid()} has no name, which servers' settings need") from None
 
 
 @contextmanager
@@ -56,8 +56,8 @@ def running(command, ports, folder, environment):
     output = folder / "output"
     with output.open("ab") as out:
         # Should this process be killed, the server goes too.
-        process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *map(str, command)], stdin=subprocess.DEVNULL, stdout=out,
-                                   stderr=out, cwd=folder, env=environment, start_new_session=True)
+        process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *map(str, command)], stdin=subprocess.DEVNULL,
+                                   stdout=out, stderr=out, cwd=folder, env=environment, start_new_session=True)
     try:
         _wait_until_listening(process, ports, output)
         yield process
@@ -75,8 +75,9 @@ def _wait_until_listening(process, ports, output):
     while not set(ports) <= _listening_ports():
         if process.poll() is not None or time.monotonic() > limit:
             state = "does not listen" if process.returncode is None else f"ended with {process.returncode}"
-            logs = "".join(file.read_text(errors="replace") for file in (output, output.with_name("log")) if file.exists())
-            raise RuntimeError(f'{" ".join(process.args)} {state}:\n{logs}')
+            command = " ".join(process.args)
+            logs = [file.read_text(errors="replace") for file in (output, output.with_name("log")) if file.exists()]
+            raise RuntimeError("\n".join([f"{command} {state}:", *logs]))
         time.sleep(0.02)
 
 

@@ -20,7 +20,8 @@ def pop3(dovecot, provider_certificate):
     """The account `owner` at the provider, by the kind of TLS."""
     def account(tls):
         port = dovecot.pop3s if tls == "implicit" else dovecot.pop3
-        return Server(port, "owner", dovecot.passwords["owner"], tls, None if tls == "none" else provider_certificate.authority)
+        authority = None if tls == "none" else provider_certificate.authority
+        return Server(port, "owner", dovecot.passwords["owner"], tls, authority)
     return account
 
 
@@ -43,7 +44,8 @@ def waiting(boxes):
     return b"Subject: fair winds"
 
 
-FETCHES = [(fetch, tls) for fetch in (clients.fetchmail, clients.mpop, clients.getmail) for tls in ("none", "starttls", "implicit")
+FETCHES = [(fetch, tls) for fetch in (clients.fetchmail, clients.mpop, clients.getmail)
+           for tls in ("none", "starttls", "implicit")
            if (fetch, tls) != (clients.getmail, "starttls")]          # which getmail can't
 
 
@@ -60,8 +62,8 @@ def test_curl_fetches_from_dovecot(tls, pop3, waiting, provider_certificate, tmp
     server = pop3(tls)
     options = server.choose(none=[], starttls=["--ssl-reqd"], implicit=[])
     scheme = server.choose(none="pop3", starttls="pop3", implicit="pop3s")
-    result = clients.curl(tmp_path, *options, "--cacert", provider_certificate.authority, "--user", f"{server.user}:{server.password}",
-                          f"{scheme}://localhost:{server.port}/1")
+    result = clients.curl(tmp_path, *options, "--cacert", provider_certificate.authority,
+                          "--user", f"{server.user}:{server.password}", f"{scheme}://localhost:{server.port}/1")
     assert result.code == 0, result.output
     assert waiting.decode() in result.output
 
@@ -75,7 +77,8 @@ def test_dovecot_refuses_a_wrong_password(dovecot, tmp_path):
 @pytest.mark.parametrize("tls", ["none", "starttls", "implicit"])
 def test_swaks_sends_to_postfix(tls, smtp, boxes, tmp_path):
     boxes.empty("mate")
-    result = clients.swaks(smtp(tls), tmp_path / "home", "--from", "owner@shore.example", "--to", "mate@shore.example", "--body", "Ahoy!")
+    result = clients.swaks(smtp(tls), tmp_path / "home", "--from", "owner@shore.example", "--to", "mate@shore.example",
+                           "--body", "Ahoy!")
     assert result.code == 0, result.output
     [message] = boxes.messages("mate", 1)
     assert b"Ahoy!" in message
@@ -85,7 +88,8 @@ def test_swaks_sends_to_postfix(tls, smtp, boxes, tmp_path):
 @pytest.mark.parametrize("tls", ["none", "starttls", "implicit"])
 def test_msmtp_sends_to_postfix(tls, smtp, boxes, tmp_path):
     boxes.empty("mate")
-    result = clients.msmtp(smtp(tls), tmp_path / "home", "owner@shore.example", ["mate@shore.example"], b"Subject: hi\n\nAhoy!\n")
+    result = clients.msmtp(smtp(tls), tmp_path / "home", "owner@shore.example", ["mate@shore.example"],
+                           b"Subject: hi\n\nAhoy!\n")
     assert result.code == 0, result.output
     [message] = boxes.messages("mate", 1)
     assert b"Ahoy!" in message
@@ -101,7 +105,8 @@ def test_readers_send_to_postfix(send, tls, smtp, boxes, tmp_path):
     assert b"Subject: a subject" in message and b"Ahoy!" in message
 
 
-@pytest.mark.parametrize("recipient, reply", [("full", "452 4.2.2"), ("gone", "550 5.1.6"), ("nobody-here", "550 5.1.1")])
+@pytest.mark.parametrize("recipient, reply", [
+    ("full", "452 4.2.2"), ("gone", "550 5.1.6"), ("nobody-here", "550 5.1.1")])
 def test_postfix_refuses(recipient, reply, smtp, tmp_path):
     result = clients.swaks(smtp("none"), tmp_path / "home", "--to", f"{recipient}@shore.example")
     assert result.code == 24
@@ -143,7 +148,8 @@ def test_inetd_starts_a_program_for_each_connection(kind, folder):
         configuration = f"127.0.0.1:{port} stream tcp nowait {user} {script} echo\n"
     with kind(folder / kind.__name__, configuration, [port]):
         for line in b"one\n", b"two\n":
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as connection, connection.makefile("rwb") as stream:
+            with (socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+                  connection.makefile("rwb") as stream):
                 stream.write(line)
                 stream.flush()
                 assert stream.read() == b"echo " + line
