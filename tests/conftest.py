@@ -7,6 +7,8 @@ from collections import namedtuple
 
 import pytest
 
+pytest_plugins = ["tests.real.left_out"]
+
 # A server's certificate: the files of it and of its key, and the SHA-256 digest to pin it by.
 Certificate = namedtuple("Certificate", "path key fingerprint")
 

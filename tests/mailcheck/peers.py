@@ -175,7 +175,6 @@ class Relay(Peer):
         self._socket.settimeout(5)
         if self._input:
             self.early.append(self._input)
-            self._input = b""
 
 
 class Provider(Peer):

@@ -146,7 +146,8 @@ def test_with_pipelining_the_body_waits_for_the_reply_to_data(yacht):
         yacht.enqueue(to=("a@far.example", "b@far.example"))
         yacht.push()
     assert provider.said[1].startswith("MAIL FROM")
-    assert provider.early == [b"RCPT TO:<a@far.example>\r\nRCPT TO:<b@far.example>\r\nDATA\r\n"]
+    flight = [b"RCPT TO:<a@far.example>\r\n", b"RCPT TO:<b@far.example>\r\n", b"DATA\r\n"]
+    assert provider.early == [b"".join(flight[n:]) for n in range(3)]       # and nothing behind DATA
 
 
 def test_a_damaged_file_is_logged_and_left_alone(yacht, shore):

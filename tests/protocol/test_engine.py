@@ -2,8 +2,9 @@
 
 import pytest
 
+from amsmail.protocol import pop3_server as pop3
+from amsmail.protocol import smtp_server as smtp
 from amsmail.protocol.engine import Closed, Misuse
-from amsmail.protocol.smtp_server import MayUse, Settings, SmtpServer
 from amsmail.transport import pump
 from amsmail.transport.stream import StreamError, TimedOut
 from amsmail.wire.reply import Reply
@@ -12,13 +13,13 @@ from .drive import feed
 
 
 def _server():
-    return SmtpServer(Settings("yacht.example"))
+    return smtp.SmtpServer(smtp.Settings("yacht.example"))
 
 
 def _asked():
     server = _server()
     server.receive(b"HELO a\r\nMAIL FROM:<>\r\nNOOP\r\n")
-    assert isinstance(server.next_event(), MayUse)
+    assert isinstance(server.next_event(), smtp.MayUse)
     server.output()
     return server
 
@@ -86,9 +87,14 @@ def test_the_pump_writes_only_when_it_is_about_to_wait():
         b"221 2.0.0 yacht.example says good-bye\r\n"]
 
 
-def test_the_pump_does_not_pile_up_what_a_client_asks_for():
-    stream = _Stream(b"HELP\r\n" * 2000, b"QUIT\r\n")
-    _run(stream)
+def test_the_pump_does_not_pile_a_message_up():
+    stream = _Stream(b"USER a\r\nPASS b\r\nRETR 1\r\nQUIT\r\n")
+    pieces = iter([b"x" * 40_000] * 25 + [b""])
+    answers = {pop3.Login: lambda: [("uid", 1_000_000)], pop3.OpenMessage: lambda: None,
+               pop3.ReadMessage: lambda: next(pieces), pop3.Update: lambda: None}
+    pump.run(pop3.Pop3Server(pop3.Settings(cleartext_login=True)), stream,
+             lambda event: answers[type(event)]() if event.asks else None)
+    assert sum(map(len, stream.written)) > 1_000_000
     assert max(map(len, stream.written)) < 1 << 17
 
 
@@ -104,6 +110,5 @@ def test_the_pump_raises_what_the_stream_raises():
 
 
 def test_a_refusal_before_the_session_is_a_reply():
-    from amsmail.protocol import pop3_server, smtp_server
-    assert smtp_server.refusal("yacht.example", "no") == Reply(421, "4.3.5", "yacht.example no").encode()
-    assert pop3_server.refusal("no") == b"-ERR [SYS/TEMP] no\r\n"
+    assert smtp.refusal("yacht.example", "no") == Reply(421, "4.3.5", "yacht.example no").encode()
+    assert pop3.refusal("no") == b"-ERR [SYS/TEMP] no\r\n"

@@ -2,7 +2,6 @@
 
 import pytest
 
-from . import left_out
 from .boxes import Boxes
 from .certificate import make_certificate
 from .dovecot import Dovecot
@@ -11,11 +10,6 @@ from .process import public_folder
 
 PASSWORDS = {"owner": "secret", "mate": "other secret"}
 REFUSED = {"full@shore.example": "452 4.2.2 mailbox full", "gone@shore.example": "550 5.1.6 moved away"}
-
-
-def pytest_configure(config):
-    if not config.pluginmanager.is_registered(left_out):
-        config.pluginmanager.register(left_out)
 
 
 @pytest.fixture(scope="module")

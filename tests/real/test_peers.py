@@ -10,6 +10,7 @@ import pytest
 from . import clients
 from .clients import Server
 from .inetd import openbsd_inetd, xinetd
+from .postfix import Postfix
 from .process import free_port
 
 ECHO = 'print("echo", input())'
@@ -119,6 +120,19 @@ def test_postfix_insists_on_a_login_for_submission(tls, smtp, tmp_path):
     result = clients.swaks(server, tmp_path / "home", "--to", "mate@shore.example")
     assert result.code == 24
     assert "554 5.7.1" in result.output
+
+
+def test_postfix_routes_a_domain_to_a_port(folder, boxes, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as next_hop:
+        next_hop.settimeout(10)
+        routes = {"yacht.example": next_hop.getsockname()[1]}
+        with Postfix(folder / "router", boxes, routes=routes).running() as router:
+            result = clients.swaks(Server(router.smtp), tmp_path / "home", "--to", "captain@yacht.example")
+            assert result.code == 0, result.output
+            connection, _ = next_hop.accept()
+            with connection:
+                connection.sendall(b"220 yacht.example\r\n")
+                assert connection.recv(100) == b"EHLO mx.shore.example\r\n"
 
 
 XINETD = """

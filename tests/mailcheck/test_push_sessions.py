@@ -1,0 +1,121 @@
+"""Sessions that fail: no message is to blame, none is given up, and none is lost."""
+
+import pytest
+
+from amsmail.transport.result import PERMANENT, TEMPORARY
+from tests.mailcheck.peers import CUT, Relay
+from tests.mailcheck.sites import Site, relay
+
+
+@pytest.fixture
+def yacht(tmp_path):
+    yacht = Site(tmp_path / "yacht")
+    yacht.enqueue(b"Subject: x\r\n\r\n" + b"Hello.\r\n" * 20_000, to=("a@far.example", "b@far.example"))
+    return yacht
+
+
+def push(yacht, provider, **settings):
+    yacht.configure(relay=relay(provider.port, **settings))
+    return yacht.push()
+
+
+def nothing_became_of_it(yacht):
+    return yacht.states() == {"a@far.example": "-", "b@far.example": "-"} and yacht.box("captain") == []
+
+
+LOGIN = {"user": "yacht", "password": "secret"}
+AUTH = ["AUTH PLAIN LOGIN"]
+
+# what the relay is like: its extensions and replies, mail.cfg's settings, and how the result is
+REFUSED = {
+    "greeting 554": ([], {"greeting": "554 No service"}, {}, PERMANENT),
+    "greeting 421": ([], {"greeting": "421 Too busy"}, {}, TEMPORARY),
+    "greeting 450": ([], {"greeting": "450 Later"}, {}, TEMPORARY),
+    "EHLO refused, a login needed": ([], {"EHLO": "502 What?"}, LOGIN, PERMANENT),
+    "EHLO and HELO refused": ([], {"EHLO": "502 What?", "HELO": "502 What?"}, {}, PERMANENT),
+    "EHLO 4xx": ([], {"EHLO": "451 Later"}, {}, TEMPORARY),
+    "no STARTTLS": (AUTH, {}, {"tls": "starttls", **LOGIN}, PERMANENT),
+    "STARTTLS refused": (["STARTTLS", *AUTH], {"STARTTLS": "502 No"}, {"tls": "starttls", **LOGIN}, PERMANENT),
+    "STARTTLS not now": (["STARTTLS", *AUTH], {"STARTTLS": "454 Later"}, {"tls": "starttls", **LOGIN}, TEMPORARY),
+    "no AUTH": ([], {}, LOGIN, PERMANENT),
+    "no AUTH that we know": (["AUTH CRAM-MD5"], {}, LOGIN, PERMANENT),
+    "wrong password": (AUTH, {"AUTH PLAIN": "535 5.7.8 No"}, LOGIN, PERMANENT),
+    "login not now": (AUTH, {"AUTH PLAIN": "454 4.7.0 Later"}, LOGIN, TEMPORARY),
+    "a challenge instead of an end": (AUTH, {"AUTH PLAIN": "334 more"}, LOGIN, TEMPORARY),
+}
+
+
+@pytest.mark.parametrize("extensions, replies, settings, kind", REFUSED.values(), ids=REFUSED)
+def test_a_session_that_is_refused(yacht, extensions, replies, settings, kind):
+    with Relay(extensions, replies=replies) as provider:
+        result = push(yacht, provider, **settings)
+    assert [k for k, _ in result.failures] == [kind]
+    assert (result.done, result.refused, result.kept) == (0, 0, 1)
+    assert nothing_became_of_it(yacht)
+    assert len(yacht.due(0)) == 1       # and nothing holds it back
+    if settings.get("tls") == "starttls":
+        assert not any(line.startswith(("AUTH", "MAIL")) for line in provider.said)     # nothing in the clear
+
+
+def test_a_server_that_knows_no_ehlo(yacht):
+    with Relay(replies={"EHLO": "500 What?"}) as provider:
+        assert push(yacht, provider).failures == []
+    assert provider.said[:3] == ["EHLO yacht.example", "HELO yacht.example", "MAIL FROM:<captain@yacht.example>"]
+
+
+@pytest.mark.parametrize("host, port", [("127.0.0.1", 1), ("no-such-host.invalid", 25)])
+def test_nobody_there(yacht, host, port):
+    yacht.configure(relay=relay(port, host=host))
+    (kind, text), = yacht.push().failures
+    assert kind == TEMPORARY and host in text
+    assert nothing_became_of_it(yacht)
+
+
+# The replies of a whole session with one message to two recipients, in order.
+REPLIES = ["greeting", "EHLO", "AUTH", "MAIL", "RCPT", "second RCPT", "DATA", "final", "QUIT"]
+BEFORE_THE_END = REPLIES.index("final") + 1
+
+
+@pytest.mark.parametrize("pipelining", [["PIPELINING"], []], ids=["pipelining", "lock-step"])
+@pytest.mark.parametrize("instead", [CUT, "421 4.3.2 Closing", "Hello?", "", "250-", "999 What?", "250"],
+                         ids=["cut", "421", "garbage", "an empty line", "an open reply", "999", "no text"])
+@pytest.mark.parametrize("number", range(1, len(REPLIES) + 1), ids=REPLIES)
+def test_trouble_at_each_reply(yacht, number, instead, pipelining):
+    """Whatever comes in place of one reply: the message is queued still, or the relay has it."""
+    if instead == "250-":
+        instead = "250-one\n251 two"
+    with Relay([*pipelining, *AUTH], at={number: instead}) as provider:
+        result = push(yacht, provider, **LOGIN)
+    assert provider.count >= number
+    assert yacht.box("captain") == []
+    sent = any(len(recipients) == 2 for _, recipients, _ in provider.accepted)
+    if number == len(REPLIES):
+        assert sent and yacht.queued() == [] and result.failures == []
+    elif sent:
+        assert yacht.queued() == []
+    elif instead != "250" or number == REPLIES.index("DATA") + 1:
+        assert yacht.queued() and "-" in yacht.states().values()
+    if instead != "250" and number < len(REPLIES):
+        assert result.failures and result.kept == 1
+
+    with Relay() as provider:
+        push(yacht, provider)
+    assert yacht.queued() == []
+    assert sent or any(recipients for _, recipients, _ in provider.accepted)
+
+
+@pytest.mark.parametrize("octets", [0, 1, 100, 70_000])
+def test_a_cut_in_the_body(yacht, octets):
+    with Relay(cut_in_body=octets) as provider:
+        result = push(yacht, provider)
+    assert [kind for kind, _ in result.failures] == [TEMPORARY]
+    assert nothing_became_of_it(yacht)
+
+
+def test_a_message_that_the_relay_stumbles_over_does_not_hold_up_the_others(yacht):
+    """The relay closes at one message every time: the next run starts with the others."""
+    yacht.enqueue(b"1\r\n", to=("bad@far.example",))
+    for _ in range(2):
+        with Relay(replies={"RCPT TO:<bad": CUT}) as provider:
+            push(yacht, provider)
+    assert yacht.states() == {"bad@far.example": "-"}
