@@ -17,7 +17,8 @@ from amsmail.site import config, networks
 from amsmail.site.config import DEFAULT_PATH
 from amsmail.site.identity import become_owner_of
 from amsmail.site.log import Log, new_session, to_stderr
-from amsmail.transport.stream import SocketCarrier, Stream
+from amsmail.transport.carrier import SocketCarrier
+from amsmail.transport.stream import Stream
 
 USAGE = """usage: amsd [--listen SERVICE=[HOST:]PORT]... [mail.cfg]
 SERVICE is smtp, submission, submissions, pop3 or pop3s; port 0 is a free one.

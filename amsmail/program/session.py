@@ -12,7 +12,8 @@ from amsmail.site.identity import become_owner_of
 from amsmail.site.log import Log, new_session, sink
 from amsmail.store.delivery import recover
 from amsmail.store.spool import Spool, SpoolError
-from amsmail.transport.stream import Stream, StreamError, standard_carrier
+from amsmail.transport.carrier import StreamError, standard_carrier
+from amsmail.transport.stream import Stream
 
 _FIRST_DEADLINE = 300       # seconds; the service sets its own once mail.cfg is read
 

@@ -13,18 +13,11 @@ import time
 
 from amsmail import __version__
 from amsmail.site import libraries
+from amsmail.site.config_error import ConfigError
 
 DEFAULT_PATH = "/etc/amsmail/mail.cfg"
 DEFAULT_SPOOL = "/var/spool/amsmail"
 _SETTLED = 2        # seconds: a file changed more recently may change again without its times telling
-
-
-class ConfigError(Exception):
-    """mail.cfg is wrong.  `problems` is a list of lines for a person: file, line, key, found, expected."""
-
-    def __init__(self, problems):
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 class Site:

@@ -12,7 +12,7 @@ from configobj import ConfigObj, ConfigObjError, get_extra_values
 from configobj.validate import ValidateError, Validator, VdtMissingValue
 
 from amsmail.site import networks
-from amsmail.site.config import ConfigError
+from amsmail.site.config_error import ConfigError
 from amsmail.store import durable
 from amsmail.wire.address import Address, AddressError, parse_address
 

@@ -3,7 +3,8 @@
 import socket
 
 from amsmail.site.resolve import ResolveError, addresses
-from amsmail.transport.stream import SocketCarrier, Stream, StreamError
+from amsmail.transport.carrier import SocketCarrier, StreamError
+from amsmail.transport.stream import Stream
 
 # service -> port by mail.cfg's `tls` (RFC 8314, section 3; RFC 6409; RFC 1939)
 PORTS = {

@@ -14,9 +14,9 @@ from amsmail.store.delivery import Delivery
 from amsmail.store.dropbox import new_uid
 from amsmail.store.seen import Seen
 from amsmail.transport import pump
+from amsmail.transport.carrier import StreamError
 from amsmail.transport.connect import Provider
 from amsmail.transport.result import PERMANENT, TEMPORARY, Result
-from amsmail.transport.stream import StreamError
 from amsmail.wire.address import AddressError, parse_address
 from amsmail.site.dates import rfc5322
 from amsmail.wire.text import BareScanner

@@ -5,7 +5,7 @@ much is waiting that memory would grow.
 """
 
 from amsmail.protocol.engine import Closed
-from amsmail.transport.stream import StreamError, TimedOut
+from amsmail.transport.carrier import StreamError, TimedOut
 
 _ENOUGH = 1 << 16
 

@@ -7,9 +7,9 @@ from amsmail.protocol.engine import Closed, StartTls
 from amsmail.site import notices
 from amsmail.store.queue import Queue, Tries
 from amsmail.transport import pump
+from amsmail.transport.carrier import StreamError
 from amsmail.transport.connect import Provider
 from amsmail.transport.result import PERMANENT, TEMPORARY, Result
-from amsmail.transport.stream import StreamError
 from amsmail.wire.envelope import FAILED, SENT, EnvelopeError
 from amsmail.wire.reply import Reply
 from amsmail.wire.report import Fate
@@ -22,7 +22,8 @@ _BARE_CR = Reply(550, "5.6.0", "The message has a CR that is no line end; no rel
 
 
 def due(spool, log, now, everything=False):
-    """What is to be sent now: a list of Queued, smallest first.  `everything`: also what a pause holds back.
+    """What is to be sent now: a list of Queued, those tried least come first, then the smallest.  `everything`: also what
+    a pause holds back.
 
     A file that cannot be read as a queue entry is logged and left alone."""
     queue = Queue(spool)
@@ -33,9 +34,11 @@ def due(spool, log, now, everything=False):
         except (OSError, EnvelopeError) as error:
             log("queue-entry-unreadable", id=entry.uid, problem=error)
             continue
-        if everything or queue.tries(entry).next <= now:
-            found.append(queued)
-    return sorted(found, key=lambda queued: queued.size)
+        tries = queue.tries(entry)
+        # A pause longer than any we make was written by a clock that was wrong.
+        if everything or tries.next <= now or tries.next > now + _LONGEST_PAUSE:
+            found.append((tries.count, queued.size, queued))
+    return [queued for _, _, queued in sorted(found, key=lambda ranked: ranked[:2])]
 
 
 def push(site, spool, messages, log, progress):
@@ -63,7 +66,7 @@ class _Push:
         self._site, self._spool, self._log, self._progress = site, spool, log, progress
         self._queue = Queue(spool)
         self._left = list(messages)
-        self._body = self._stream = None
+        self._sending = self._body = self._stream = None
         self._extensions = {}
         self.result = Result("relay")
 
@@ -84,12 +87,19 @@ class _Push:
         pump.run(engine, self._stream, lambda event: handlers[type(event)](event))
 
     def close(self):
-        if self._body:
-            self._body.close()
         if self._stream:
             self._stream.close()
             self.result.count(self._stream)
         self.result.kept += len(self._left) + (self._body is not None)
+        if self._body:
+            self._body.close()
+            self._let_others_go_first()
+
+    def _let_others_go_first(self):
+        """The session ended in the middle of a message: if it was because of that message, it must not end each session
+        before the others had their turn."""
+        tries = self._queue.tries(self._sending.entry)
+        self._note(self._sending, tries.but(count=tries.count + 1))
 
     def _start_tls(self, engine, provider):
         self._stream.write(engine.output())
@@ -105,7 +115,7 @@ class _Push:
             if not queued.waiting:      # a crash came between the last recipient's outcome and the removal
                 self._queue.remove(queued.entry)
                 continue
-            self._body = self._queue.open(queued)
+            self._sending, self._body = queued, self._queue.open(queued)
             if self._has_bare_cr():
                 self._settle(queued, {index: _BARE_CR for index, _ in queued.waiting})
                 continue
@@ -131,15 +141,13 @@ class _Push:
     def _settle(self, queued, replies):
         """Writes down what became of a message's recipients, durably, and tells its sender of what failed for good."""
         fates = {index: self._fate(queued, index, reply) for index, reply in replies.items() if reply.ok or reply.permanent}
-        failed = [fate for fate in fates.values() if fate.action == "failed"]
-        relayed = [fate for fate in fates.values() if fate.action == "relayed"]
-        for index, fate in fates.items():
-            if fate.action == "relayed":
-                queued = self._queue.mark(queued, index, SENT)
-        if failed:
-            self._notify(queued, failed)        # before the mark: told twice is better than never
-        for index, fate in fates.items():
-            if fate.action == "failed":
+        failed = {index: fate for index, fate in fates.items() if fate.action == "failed"}
+        relayed = {index: fate for index, fate in fates.items() if fate.action == "relayed"}
+        for index in relayed:
+            queued = self._queue.mark(queued, index, SENT)
+        if failed and self._notify(queued, failed):     # before the mark: told twice is better than never
+            self.result.refused += 1
+            for index in failed:
                 queued = self._queue.mark(queued, index, FAILED)
         if relayed and "DSN" not in self._extensions:
             self._notify(queued, relayed)
@@ -150,10 +158,9 @@ class _Push:
         self._body = None
         self.result.done += bool(relayed)
         self.result.octets += queued.size if relayed else 0
-        self.result.refused += bool(failed)
         if queued.waiting:
             self.result.kept += 1
-            self._put_off(queued, next(reply for reply in replies.values() if not (reply.ok or reply.permanent)))
+            self._put_off(queued, replies[queued.waiting[0][0]])
         else:
             self._queue.remove(queued.entry)
 
@@ -164,17 +171,31 @@ class _Push:
         return Fate(recipient, "failed", reply.status or "5.0.0", str(reply))
 
     def _notify(self, queued, fates):
+        """Tells the sender, and says whether that could be done.  A full disk leaves those fates for the next run, but
+        must not keep the other messages here, whose sending makes room."""
         def original():
             with self._queue.open(queued) as f:
                 while piece := f.read(_PIECE):
                     yield to_wire(piece)
-        uid = notices.send(self._site, self._spool, queued.envelope, fates, queued.entry.uid, queued.size, original)
+        try:
+            uid = notices.send(self._site, self._spool, queued.envelope, list(fates.values()), queued.entry.uid,
+                               queued.size, original)
+        except OSError as error:
+            self.result.fail(TEMPORARY, f"the disk failed, so a sender could not be told: {error}")
+            return False
         self._log("notified", id=queued.entry.uid, notice=uid)
+        return True
 
     def _put_off(self, queued, reply):
         tries = self._queue.tries(queued.entry)
         pause = min(_FIRST_PAUSE * 2 ** min(tries.count, 10), _LONGEST_PAUSE)
-        self._queue.set_tries(queued.entry, Tries(tries.count + 1, str(reply), int(time.time()) + pause))
+        self._note(queued, Tries(tries.count + 1, str(reply), int(time.time()) + pause))
+
+    def _note(self, queued, tries):
+        try:
+            self._queue.set_tries(queued.entry, tries)
+        except OSError as error:
+            self._log("disk-error", problem=error)      # then it is simply tried again
 
     def _failed(self, event):
         kind = PERMANENT if event.reply.permanent else TEMPORARY

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import ssl
 
-from amsmail.transport.stream import StreamError
+from amsmail.transport.carrier import StreamError
 
 
 def server_context(certificate, key):

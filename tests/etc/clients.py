@@ -15,7 +15,8 @@ def send(installation, service, subject, starttls=False):
     """Sends a message from captain to engineer."""
     port = installation.ports[service]
     if service == "submissions":
-        client = smtplib.SMTP_SSL("localhost", port, timeout=20, context=trusting(installation), local_hostname="bridge")
+        client = smtplib.SMTP_SSL("localhost", port, timeout=20, local_hostname="bridge",
+                                  context=trusting(installation))
     else:
         client = smtplib.SMTP("localhost", port, timeout=20, local_hostname="bridge")
     with client:

@@ -21,6 +21,14 @@ PORTS = {"smtp": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s"
 PASSWORD = "correct horse"
 HOSTNAME = "mail.yacht.example"         # as the sample says
 
+_XINETD_CONF = """
+defaults
+{{
+	bind = 127.0.0.1
+	log_type = FILE {folder}/xinetd.log
+}}
+includedir {folder}/xinetd.d
+"""
 _BIND = """
 mount --make-rprivate /
 for device in null random urandom; do touch {dev}/$device && mount --bind /dev/$device {dev}/$device || exit; done
@@ -59,7 +67,8 @@ class Installation:
     def adapted(self, text):
         """A file of etc/ with its user and paths replaced by ours."""
         user = pwd.getpwuid(os.geteuid()).pw_name
-        for there, here in (("/usr/local/sbin", self.sbin), ("/var/spool/amsmail", self.spool), ("/etc/amsmail", self.folder)):
+        places = {"/usr/local/sbin": self.sbin, "/var/spool/amsmail": self.spool, "/etc/amsmail": self.folder}
+        for there, here in places.items():
             text = text.replace(f"{there}/", f"{here}/")
             text = re.sub(rf"{there}$", str(here), text, flags=re.MULTILINE)
         text = re.sub(r"(?m)^(\s*user\s*=\s*|User=)amsmail$", rf"\g<1>{user}", text)
@@ -80,8 +89,7 @@ class Installation:
             for service, port in self.ports.items():
                 text = re.sub(rf"(?m)^(\s*port\s*=\s*){PORTS[service]}$", rf"\g<1>{port}", text)
             self._written(f"xinetd.d/{file.name}", text)
-        return self._written("xinetd.conf", f"defaults\n{{\n\tbind = 127.0.0.1\n\tlog_type = FILE {self.folder}/xinetd.log\n}}\n"
-                                            f"includedir {self.folder}/xinetd.d\n")
+        return self._written("xinetd.conf", _XINETD_CONF.format(folder=self.folder))
 
     def units(self):
         """systemd's units, adapted, as {name: path}."""
@@ -101,8 +109,8 @@ class Installation:
 
 
 class Syslog:
-    """Listens as a system's syslog does, and says how to start a program that finds it as /dev/log: in a mount namespace
-    of its own, so that this machine's /dev is left alone."""
+    """Listens as a system's syslog does, and says how to start a program that finds it as /dev/log: in a mount
+    namespace of its own, so that this machine's /dev is left alone."""
 
     def __init__(self, folder):
         self._dev = folder / "dev"

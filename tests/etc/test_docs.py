@@ -7,6 +7,8 @@ import subprocess
 import pytest
 from configobj import ConfigObj
 
+from amsmail.program.launchers import PROGRAMS
+
 from ..real.packages import environment, tree
 from .installation import PROJECT
 
@@ -31,7 +33,8 @@ def test_there_is_a_page_for_each_program():
 
 
 def test_pages_tell_every_option_of_their_program():
-    for source, page in ("smtpd", "smtpd"), ("pop3d", "pop3d"), ("serve", "amsd"), ("mailcheck", "mailcheck"), ("mailcfg", "mailcfg"):
+    for page in ("smtpd", "pop3d", "amsd", "mailcheck", "mailcfg"):
+        source = PROGRAMS[page]
         code = (PROJECT / f"amsmail/program/{source}.py").read_text()
         options = set(re.findall(r"\[?--([a-z]+)", code))
         if source in ("smtpd", "pop3d"):

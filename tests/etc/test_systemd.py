@@ -33,8 +33,8 @@ def serving(installation):
             command = value(units[f"amsmail-{service}@.service"], "ExecStart").split()
             folder = installation.folder / service
             folder.mkdir()
-            stack.enter_context(running(
-                ["systemd-socket-activate", "--accept", "--inetd", "--listen", address, *command], {port}, folder, os.environ))
+            activate = ["systemd-socket-activate", "--accept", "--inetd", "--listen", address]
+            stack.enter_context(running([*activate, *command], {port}, folder, os.environ))
         yield
 
 
@@ -71,8 +71,7 @@ def test_a_session_gets_the_connection_and_the_journal_gets_the_log(installation
 def test_all_sessions_are_confined_alike(installation):
     """What stands in five files must not come apart."""
     units = installation.units()
-    services = {re.sub(r"(?m)^(Description|Documentation|ExecStart)=.*$", "", units[f"amsmail-{service}@.service"].read_text())
-                for service in PORTS}
-    sockets = {re.sub(r"(?m)^(Description|Documentation|ListenStream)=.*$", "", units[f"amsmail-{service}.socket"].read_text())
-               for service in PORTS}
-    assert len(services) == len(sockets) == 1
+    for suffix in ("@.service", ".socket"):
+        texts = (units[f"amsmail-{service}{suffix}"].read_text() for service in PORTS)
+        own = r"(?m)^(Description|Documentation|ExecStart|ListenStream)=.*$"
+        assert len({re.sub(own, "", text) for text in texts}) == 1

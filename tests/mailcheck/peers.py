@@ -96,14 +96,14 @@ class Peer:
         self._socket.sendall(octets)
 
     def reply(self, command, usual):
-        """Gives the reply to a command, the usual one or what the test wants instead, and gives it back."""
+        """Gives the reply to a command, the usual one or what the test wants instead; its last line is given back."""
         self.count += 1
         wanted = next((text for start, text in self.replies.items() if command.startswith(start)), usual)
         wanted = self.at.get(self.count, wanted)
         if wanted is CUT:
             raise _Gone
         self.send("".join(line + "\r\n" for line in wanted.split("\n")).encode("utf-8", "surrogateescape"))
-        return wanted
+        return wanted.rpartition("\n")[2]
 
     def cut(self):
         raise _Gone

@@ -58,10 +58,7 @@ def test_one_refused_one_put_off_one_sent(yacht):
     assert "busy" not in words.get_content() and "there@" not in words.get_content()
     assert status.get_content_type() == "message/delivery-status"
     message, about = status.get_payload()
-    assert dict(message.items()) == {
-        "Reporting-MTA": "dns; yacht.example",
-        "Original-Envelope-Id": "QQ+1",
-        "Arrival-Date": notice["Subject"] and message["Arrival-Date"]}
+    assert (message["Reporting-MTA"], message["Original-Envelope-Id"]) == ("dns; yacht.example", "QQ+1")
     assert email.utils.parsedate_to_datetime(message["Arrival-Date"]).timestamp() == 1763700946
     assert dict(about.items()) == {
         "Original-Recipient": "rfc822; old+name@far.example",
@@ -70,7 +67,7 @@ def test_one_refused_one_put_off_one_sent(yacht):
         "Status": "5.1.1",
         "Diagnostic-Code": f"smtp; {NO}"}
     assert original.get_content_type() == "message/rfc822"
-    assert original.get_payload(0).as_bytes() == TEXT.replace(b"\r\n", b"\n")
+    assert original.get_payload(0).as_bytes().rstrip(b"\n") == TEXT.replace(b"\r\n", b"\n").rstrip(b"\n")
     assert uid in words.get_content()
 
     with Relay() as provider:       # the next run
@@ -194,8 +191,8 @@ def test_pauses_grow(yacht):
             push(yacht, provider)
         assert yacht.due(before) == []
         assert len(yacht.due(before, everything=True)) == 1
-        pauses.append(next(p for p in range(100, 90_000, 100) if yacht.due(before + p)))
-    assert pauses == [900, 1800, 3600, 7200, 14400, 14400, 14400] or pauses == [p + 100 for p in pauses]
+        pauses.append(next(p for p in range(0, 15_000, 300) if yacht.due(before + 1 + p)))
+    assert pauses == [900, 1800, 3600, 7200, 14400, 14400, 14400]
 
 
 def test_a_pause_that_a_wrong_clock_made_does_not_last(yacht, monkeypatch):
@@ -225,7 +222,7 @@ def test_a_full_disk_neither_repeats_what_was_sent_nor_stops_the_rest(yacht, mon
         result = push(yacht, provider)
     assert [body for _, _, body in provider.accepted] == [b"1\r\n", b"22\r\n"]
     assert yacht.states() == {"gone@far.example": "-", "there@far.example": "S"}
-    assert [kind for kind, _ in result.failures] == ["temporary"] and result.kept == 1
+    assert result.refused == 0 and [kind for kind, _ in result.failures] == ["temporary"] and result.kept == 1
 
     with Relay(replies={"RCPT TO:<gone": NO}) as provider:
         push(yacht, provider)

@@ -6,7 +6,7 @@ from amsmail.protocol import pop3_server as pop3
 from amsmail.protocol import smtp_server as smtp
 from amsmail.protocol.engine import Closed, Misuse
 from amsmail.transport import pump
-from amsmail.transport.stream import StreamError, TimedOut
+from amsmail.transport.carrier import StreamError, TimedOut
 from amsmail.wire.reply import Reply
 
 from .drive import feed

@@ -57,23 +57,16 @@ def test_a_message_goes_out():
     assert events[-1] == Closed()
 
 
-@pytest.mark.parametrize("greeting, why", [
-    ("554 no mail here", "refused"),
-    ("454 later", "refused"),
-])
-def test_a_greeting_that_refuses(greeting, why):
+@pytest.mark.parametrize("greeting", ["554 no mail here", "454 later", "554"])
+def test_a_greeting_that_refuses(greeting):
     events = _run([f"S: {greeting}"])
-    assert _failure(events) == (why, greeting)
+    assert _failure(events) == ("refused", greeting)
     assert events[-1] == Closed()
 
 
-@pytest.mark.parametrize("said", ["SSH-2.0-OpenSSH_9", "", "250", "999 what", "+OK POP3 ready", "2200 x", "250x"])
+@pytest.mark.parametrize("said", ["SSH-2.0-OpenSSH_9", "", "999 what", "+OK POP3 ready", "2200 x", "250x"])
 def test_a_peer_that_does_not_speak_smtp(said):
-    events = _run([f"S: {said}"])
-    if said == "250":
-        assert not isinstance(events, Closed)       # a code alone is a reply (RFC 5321, section 4.2)
-    else:
-        assert events[-1].why.startswith("not an SMTP reply")
+    assert _run([f"S: {said}"])[-1].why.startswith("not an SMTP reply")
 
 
 def test_a_reply_that_changes_its_code():

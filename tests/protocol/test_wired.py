@@ -30,7 +30,6 @@ class _Sender:
                                 tuple(range(len(recipients))), len(to_wire(text)))
             for i, (sender, recipients, text) in enumerate(messages)])
         self._texts = [[text, b""] for _, _, text in messages]
-        self.outcomes = {}
 
     def __call__(self, event):
         if isinstance(event, smtp_client.NextMessage):
@@ -40,40 +39,35 @@ class _Sender:
         return True
 
 
-class _Relay:
-    """A server's program: keeps messages; refuses who is called nobody."""
+def _relay(event):
+    """A server's program: accepts all but those who are called nobody."""
+    if isinstance(event, smtp_server.MayReach):
+        return _REFUSED if event.address.local == "nobody" else None
+    if isinstance(event, smtp_server.Login):
+        return event.credentials.password == "secret" or Reply(535, "5.7.8", "no")
+    if isinstance(event, smtp_server.EndBody):
+        return Reply(250, "2.0.0", "kept")
+    return True if isinstance(event, StartTls) else None
 
-    def __init__(self):
-        self.messages = []
 
-    def __call__(self, event):
-        if isinstance(event, smtp_server.MayReach):
-            return _REFUSED if event.address.local == "nobody" else None
-        if isinstance(event, smtp_server.Login):
-            return event.credentials.password == "secret" or Reply(535, "5.7.8", "no")
-        if isinstance(event, smtp_server.EndBody):
-            return Reply(250, "2.0.0", "kept")
-        return True if isinstance(event, StartTls) else None
-
-    def see(self, events):
-        """[(sender, recipients, body)] of the messages that were accepted."""
-        messages, envelope, body = [], None, b""
-        for event in events:
-            if isinstance(event, smtp_server.OpenBody):
-                envelope, body = event.envelope, b""
-            elif isinstance(event, smtp_server.BodyData):
-                body += event.data
-            elif isinstance(event, smtp_server.EndBody):
-                messages.append((str(envelope.sender or ""), [str(r.address) for r in envelope.recipients], body))
-        return messages
+def _kept(events):
+    """[(sender, recipients, body)] of the messages that the server accepted."""
+    messages, envelope, body = [], None, b""
+    for event in events:
+        if isinstance(event, smtp_server.OpenBody):
+            envelope, body = event.envelope, b""
+        elif isinstance(event, smtp_server.BodyData):
+            body += event.data
+        elif isinstance(event, smtp_server.EndBody):
+            messages.append((str(envelope.sender or ""), [str(r.address) for r in envelope.recipients], body))
+    return messages
 
 
 def _push(*messages, starttls=False, login=smtp_client.Login("", ""), settings=_SITE):
     client = smtp_client.SmtpClient("yacht.example", starttls, login)
-    relay = _Relay()
-    seen, served = connect(client, smtp_server.SmtpServer(settings), _Sender(*messages), relay)
+    seen, served = connect(client, smtp_server.SmtpServer(settings), _Sender(*messages), _relay)
     assert seen[-1] == served[-1] == Closed()
-    return [e.replies for e in seen if isinstance(e, smtp_client.Outcome)], relay.see(served), seen
+    return [e.replies for e in seen if isinstance(e, smtp_client.Outcome)], _kept(served), seen
 
 
 def test_messages_with_partial_acceptance():

@@ -10,7 +10,8 @@ from pathlib import Path
 from amsmail.program.serve import SERVICES, Server
 from amsmail.program.session import Connection
 from amsmail.site.log import Log
-from amsmail.transport.stream import PipeCarrier, SocketCarrier, Stream, TimedOut
+from amsmail.transport.carrier import PipeCarrier, SocketCarrier, TimedOut
+from amsmail.transport.stream import Stream
 
 _BIN = Path(__file__).parents[2] / "bin"
 _PATIENCE = 20      # seconds that a test waits for what must come

@@ -3,7 +3,7 @@
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from amsmail.site import networks
@@ -14,9 +14,10 @@ addresses = st.ip_addresses().map(str)
 @given(addresses, st.ip_addresses().flatmap(
     lambda a: st.integers(0, a.max_prefixlen).map(lambda n: ipaddress.ip_network((a, n), strict=False))))
 def test_contains_agrees_with_ipaddress(address, network):
-    assert networks.contains([networks.parse(str(network))], address) == (ipaddress.ip_address(address) in network)
-    inside = str(network[0])
-    assert networks.contains([networks.parse(str(network))], inside)
+    assume(networks.unmapped(str(network[0])) == str(network[0]))
+    as_it_is = ipaddress.ip_address(networks.unmapped(address))
+    assert networks.contains([networks.parse(str(network))], address) == (as_it_is in network)
+    assert networks.contains([networks.parse(str(network))], str(network[0]))
 
 
 @given(st.ip_addresses(v=4).map(str))

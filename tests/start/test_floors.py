@@ -10,7 +10,8 @@ from ..etc.installation import PROJECT
 
 FLOORS = {"wire": 0, "protocol": 1, "store": 2, "site": 2, "link": 3, "transport": 3, "program": 4}
 ENGINES = {"smtp_server", "pop3_server", "smtp_client", "pop3_client"}
-WORLD = {"os", "io", "socket", "_socket", "select", "selectors", "time", "threading", "asyncio", "subprocess", "pathlib"}
+WORLD = {"os", "io", "socket", "_socket", "select", "selectors", "time", "threading", "asyncio", "subprocess",
+         "pathlib"}
 
 MODULES = {".".join(path.relative_to(PROJECT).with_suffix("").parts): path
            for path in (PROJECT / "amsmail").rglob("*.py") if path.name != "__init__.py"}

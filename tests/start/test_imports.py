@@ -19,11 +19,11 @@ COMMON = {
     "amsmail",
     "amsmail.program", "amsmail.program.exits", "amsmail.program.session",
     "amsmail.protocol", "amsmail.protocol.engine",
-    "amsmail.site", "amsmail.site.config", "amsmail.site.identity", "amsmail.site.libraries", "amsmail.site.log",
-    "amsmail.site.networks",
-    "amsmail.store", "amsmail.store.delivery", "amsmail.store.dropbox", "amsmail.store.durable", "amsmail.store.locks",
-    "amsmail.store.spool",
-    "amsmail.transport", "amsmail.transport.pump", "amsmail.transport.stream",
+    "amsmail.site", "amsmail.site.config", "amsmail.site.config_error", "amsmail.site.identity",
+    "amsmail.site.libraries", "amsmail.site.log", "amsmail.site.networks",
+    "amsmail.store", "amsmail.store.delivery", "amsmail.store.dropbox", "amsmail.store.durable",
+    "amsmail.store.locks", "amsmail.store.spool",
+    "amsmail.transport", "amsmail.transport.carrier", "amsmail.transport.pump", "amsmail.transport.stream",
     "amsmail.wire", "amsmail.wire.address", "amsmail.wire.envelope", "amsmail.wire.lines", "amsmail.wire.parameters",
     "amsmail.wire.sasl", "amsmail.wire.text", "amsmail.wire.value",
 }
@@ -32,8 +32,9 @@ OWN = {
               "amsmail.wire.reply"},
     "pop3d": {"amsmail.program.pop3d", "amsmail.protocol.pop3_server"},
 }
-HEAVY = {"ssl", "passlib", "configobj", "dns", "tqdm", "re", "socket", "logging", "email", "json", "argparse", "asyncio",
-         "dataclasses", "enum", "subprocess", "threading", "tempfile", "shutil", "site", "ipaddress", "hashlib", "syslog"}
+HEAVY = {"ssl", "passlib", "configobj", "dns", "tqdm", "re", "socket", "logging", "email", "json", "argparse",
+         "asyncio", "dataclasses", "enum", "subprocess", "threading", "tempfile", "shutil", "site", "ipaddress",
+         "hashlib", "syslog"}
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +47,8 @@ def installation():
 
 def imported(*command, **streams):
     """The modules that a run of the interpreter imports, and its exit code."""
-    run = subprocess.run([sys.executable, "-IS", "-X", "importtime", *command], stderr=subprocess.PIPE, text=True, timeout=30,
-                         **streams)
+    run = subprocess.run([sys.executable, "-IS", "-X", "importtime", *command], stderr=subprocess.PIPE, text=True,
+                         timeout=30, **streams)
     return set(re.findall(r"(?m)^import time: +\d+ \| +\d+ \| +(\S+)$", run.stderr)), run.returncode
 
 

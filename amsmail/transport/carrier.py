@@ -1,0 +1,93 @@
+"""What carries bytes to and from a peer: a socket or a pair of pipes, with deadlines.
+
+A deadline is about progress: it runs out when not one octet moved for that many seconds.
+"""
+
+import _socket      # the C part of `socket`: the same calls without the 7 ms of its Python part
+import os
+import select
+
+_PIECE = 1 << 16
+_PIPE_PIECE = getattr(select, "PIPE_BUF", 512)      # so much never blocks on a pipe that select() found writable
+
+
+class StreamError(Exception):
+    """The stream is of no use any more; the message says why, in words for a person."""
+
+
+class TimedOut(StreamError):
+    """Nothing moved for as long as the deadline allows."""
+
+
+class SocketCarrier:
+    """A connected socket (`socket.socket` or its C base class)."""
+
+    def __init__(self, sock):
+        self._socket = sock
+
+    def receive(self, timeout):
+        """What has come, at least one octet; b'' once the peer closed.  Raises StreamError."""
+        try:
+            self._socket.settimeout(timeout)
+            return self._socket.recv(_PIECE)
+        except TimeoutError as error:
+            raise TimedOut(f"nothing came for {timeout:g} s") from error
+        except OSError as error:
+            raise StreamError(f"the connection broke: {error.strerror or error}") from error
+
+    def send(self, data, timeout):
+        """Sends all of `data`.  Raises StreamError."""
+        view = memoryview(data)
+        try:
+            self._socket.settimeout(timeout)
+            while view:
+                view = view[self._socket.send(view[:_PIECE]):]
+        except TimeoutError as error:
+            raise TimedOut(f"the peer took nothing for {timeout:g} s") from error
+        except OSError as error:
+            raise StreamError(f"the connection broke: {error.strerror or error}") from error
+
+    def close(self):
+        try:
+            self._socket.close()
+        except OSError:
+            pass
+
+
+class PipeCarrier:
+    """Two file descriptors that are no socket: pipes, a terminal."""
+
+    def __init__(self, fd_in, fd_out):
+        self._in, self._out = fd_in, fd_out
+
+    def receive(self, timeout):
+        """As SocketCarrier.receive."""
+        if os.name != "nt" and not select.select([self._in], [], [], timeout)[0]:
+            raise TimedOut(f"nothing came for {timeout:g} s")
+        try:
+            return os.read(self._in, _PIECE)
+        except OSError as error:
+            raise StreamError(f"the pipe broke: {error.strerror}") from error
+
+    def send(self, data, timeout):
+        """As SocketCarrier.send."""
+        view = memoryview(data)
+        while view:
+            if os.name != "nt" and not select.select([], [self._out], [], timeout)[1]:
+                raise TimedOut(f"the peer took nothing for {timeout:g} s")
+            try:
+                view = view[os.write(self._out, view[:_PIPE_PIECE]):]
+            except OSError as error:
+                raise StreamError(f"the pipe broke: {error.strerror}") from error
+
+    def close(self):
+        pass
+
+
+def standard_carrier():
+    """The carrier of a program that inetd started: (carrier, socket or None)."""
+    try:
+        sock = _socket.socket(fileno=0)
+    except OSError:
+        return PipeCarrier(0, 1), None
+    return SocketCarrier(sock), sock

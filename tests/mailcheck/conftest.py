@@ -1,0 +1,13 @@
+"""What the tests of the transport share."""
+
+import socket
+
+import pytest
+
+from amsmail.transport import connect
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """Every name of a provider leads to loopback, so that certificates can be checked by name."""
+    monkeypatch.setattr(connect, "addresses", lambda host, port: [(socket.AF_INET, ("127.0.0.1", port))])

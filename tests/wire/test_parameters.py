@@ -1,0 +1,44 @@
+"""Parameters of MAIL and RCPT: any text is parameters or a ParameterError."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amsmail.wire.parameters import MAIL, RCPT, ParameterError, is_xtext, parse
+
+_words = st.sampled_from(["SIZE", "BODY", "SMTPUTF8", "AUTH", "RET", "ENVID", "NOTIFY", "ORCPT", "=", ";", "+", "2B", "rfc822", "<>",
+                          "7bit", "never", ",", " ", "ü", "²", "9" * 30, "x"])
+_texts = st.text(max_size=30) | st.lists(_words, max_size=12).map("".join).map(" {}".format)
+
+
+@pytest.mark.parametrize("table", [MAIL, RCPT])
+@given(text=_texts)
+def test_any_text_gives_parameters_or_a_parameter_error(table, text):
+    try:
+        found = parse(text, table)
+    except ParameterError as error:
+        assert "\n" not in str(error) and "\r" not in str(error)
+        return
+    assert set(found) <= set(table)
+    assert not any(c.isspace() for value in found.values() for c in str(value))
+
+
+def test_keywords_in_any_case_and_values_as_written():
+    assert parse(" size=10 Body=8bitmime smtputf8 ret=full envid=aB+3D auth=<>", MAIL) == {
+        "SIZE": 10, "BODY": "8BITMIME", "SMTPUTF8": True, "RET": "FULL", "ENVID": "aB+3D", "AUTH": "<>"}
+    assert parse(" notify=failure,Delay orcpt=RFC822;Friend@far.example", RCPT) == {
+        "NOTIFY": "FAILURE,DELAY", "ORCPT": "RFC822;Friend@far.example"}
+    assert parse(" orcpt=utf-8;jürgen@far.example", RCPT) == {"ORCPT": "utf-8;jürgen@far.example"}
+
+
+@pytest.mark.parametrize("text, unknown", [
+    (" XYZZY=1", True), (" NOTIFY=NEVER", True), (" SIZE=1 SIZE=1", False), (" ENVID=a=b", False), (" BODY", False)])
+def test_unknown_is_told_from_wrong(text, unknown):
+    with pytest.raises(ParameterError) as caught:
+        parse(text, MAIL)
+    assert caught.value.unknown == unknown
+
+
+def test_xtext():
+    assert all(map(is_xtext, ["", "a", "+2B", "a+3Db", "<>"]))
+    assert not any(map(is_xtext, ["+", "+2", "+2b", "a=b", "a b", "ü", "+2+2B", "\x7f"]))
