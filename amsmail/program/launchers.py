@@ -1,4 +1,4 @@
-"""Writes the launchers that inetd starts: `python -m amsmail.program.launchers DIR [--config mail.cfg]`.
+"""Writes the launchers that inetd starts: `python -I -m amsmail.program.launchers DIR [--config mail.cfg]`.
 
 They name this interpreter by its absolute path, run it isolated (-I) and without `site` (-S), which halves the time of a
 start, find amsmail by one path entry, and have the path of mail.cfg fixed.  The modules are compiled here, since user
@@ -54,7 +54,7 @@ def main(arguments):
     if len(arguments) == 3 and arguments[1] == "--config":
         config = os.path.abspath(arguments[2])
     elif len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: python -m amsmail.program.launchers DIR [--config mail.cfg]", file=sys.stderr)
+        print("usage: python -I -m amsmail.program.launchers DIR [--config mail.cfg]", file=sys.stderr)
         return exits.USAGE
     write(arguments[0], config)
     print(f"{', '.join(PROGRAMS)} are in {os.path.abspath(arguments[0])}, for {config}")

@@ -66,6 +66,8 @@ class _Session:
             self._lock = self._connection.spool.lock("queue" if kind == accounts.QUEUE else f"box-{name}")
         except Busy:
             return pop3.Refusal("IN-USE", "This drop box is being read by another session")
+        except OSError as error:
+            return self._trouble(error)
         try:
             self._drop_box = (self._connection.spool.queue() if kind == accounts.QUEUE
                               else self._connection.spool.box(name))

@@ -49,8 +49,9 @@ class Server:
 
     def listen(self, service, host, port):
         """Binds one service, and gives (host, port) as bound.  Raises OSError."""
-        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET,
-                                        backlog=64)
+        everywhere = not host and socket.has_dualstack_ipv6()
+        listener = socket.create_server((host, port), backlog=64, dualstack_ipv6=everywhere,
+                                        family=socket.AF_INET6 if everywhere or ":" in host else socket.AF_INET)
         listener.setblocking(False)
         self._selector.register(listener, selectors.EVENT_READ, service)
         return listener.getsockname()[:2]
@@ -87,7 +88,6 @@ class Server:
                 sock.close()
                 return
             self._clients[peer] = self._clients.get(peer, 0) + 1
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         here = networks.unmapped(sock.getsockname()[0])
         connection = Connection(Stream(SocketCarrier(sock), _DEADLINE), peer, here, log, options)
         threading.Thread(target=self._serve, args=(connection, handler, peer), daemon=True).start()

@@ -42,8 +42,8 @@ class Connection:
         except Exception as error:
             self.log("bug", problem=repr(error), where=where(error))
         finally:
-            self.log("disconnect", sent=self.stream.sent, received=self.stream.received)
             self.stream.close()
+            self.log("disconnect", sent=self.stream.sent, received=self.stream.received)
 
     def _prepare(self, service, config_path):
         """Loads the site, and says whether it can be served; if not, the client is told so."""
@@ -70,7 +70,7 @@ class Connection:
         if not self.site.certificate:
             raise StreamError("TLS is asked for, and mail.cfg names no certificate")
         words = self.stream.start_tls(server_context(self.site.certificate, self.site.key))
-        self.log("tls", with_=words)
+        self.log("tls", protocol=words)
         return words
 
     @property

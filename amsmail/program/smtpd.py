@@ -144,7 +144,9 @@ class _Session:
         except BaseException:
             delivery.abort()
             raise
-        self._log("accepted", id=delivery.uid, completed="last-line" if event.completed else None)
+        self._log("accepted", id=delivery.uid, sender=path(self._envelope.sender), user=self._envelope.user,
+                  to=",".join(str(r.address) for r in self._envelope.recipients), octets=delivery.octets,
+                  completed="last-line" if event.completed else None)
         self._notify(delivery)
         return Reply(250, "2.0.0", f"Accepted as {delivery.uid}"
                      + (", with a line end for its last line" if event.completed else ""))

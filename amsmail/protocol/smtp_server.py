@@ -343,8 +343,10 @@ class SmtpServer(Engine):
             self._emit(self._open_body())
 
     def _open_body(self):
-        utf8 = "UTF8" if self._envelope.smtputf8 else "E" if self._extended else ""
-        keyword = f"{utf8}SMTP{'S' if self._secure and self._extended else ''}{'A' if self._user else ''}"
+        keyword = "SMTP"        # with HELO, whatever else was agreed upon: RFC 3848 knows no other for it
+        if self._extended:
+            utf8 = "UTF8" if self._envelope.smtputf8 else "E"
+            keyword = f"{utf8}SMTP{'S' if self._secure else ''}{'A' if self._user else ''}"
         return OpenBody(self._envelope, self._helo, keyword)
 
     def _rset(self, argument):

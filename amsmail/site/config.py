@@ -98,8 +98,11 @@ def _read_compiled(path, identity):
 def _write_compiled(path, identity, data):
     from amsmail.store import durable
     try:
+        spool = data["site"]["spool"]
+        if os.name != "nt" and os.stat(spool).st_uid != os.geteuid():
+            return      # a file of root's would lock the spool's owner out
         if time.time() - os.stat(path).st_mtime > _SETTLED and identity == _identity(path):
-            target = os.path.join(data["site"]["spool"], "state", "mail.cfg.compiled")
+            target = os.path.join(spool, "state", "mail.cfg.compiled")
             durable.make_directory(os.path.dirname(target))
             durable.replace(target, marshal.dumps((_stamp(path, identity), data)))
     except OSError:

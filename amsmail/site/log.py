@@ -22,7 +22,9 @@ class Log:
 
 
 def _shown(value):
-    text = str(value)[:500].encode("unicode_escape", "backslashreplace").decode("ascii")
+    text = str(value)[:500]
+    if not (text.isascii() and text.isprintable()) or "\\" in text:
+        text = text.encode("unicode_escape").decode("ascii")
     if any(c in ' "=' for c in text):
         return '"' + text.replace('"', '\\"') + '"'
     return text

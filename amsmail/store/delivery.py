@@ -37,6 +37,7 @@ class Delivery:
         self._spool = spool
         self.uid = uid
         self._to_disk = ToDisk()
+        self.octets = 0         # of the message as it came
         self._scanner = envelopes.ContentScanner()
         self._envelope = envelope
         self._boxes = boxes
@@ -69,6 +70,7 @@ class Delivery:
 
     def write(self, data):
         """Appends a piece of the message in wire form (CRLF line ends)."""
+        self.octets += len(data)
         self._write(self._to_disk.feed(data))
 
     def _write(self, text):

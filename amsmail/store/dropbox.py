@@ -11,6 +11,7 @@ import os
 import time
 
 from amsmail.store import durable
+from amsmail.wire.lines import is_number
 from amsmail.wire.text import to_wire
 from amsmail.wire.value import Value
 
@@ -61,7 +62,7 @@ class DropBox:
         uid, _, fields = base.partition(",")
         at = f",{fields},".find(",W=")
         size = f",{fields},"[at + 3:].partition(",")[0] if at >= 0 else ""
-        return Entry(_safe_uid(uid), path, int(size) if size.isdigit() else None)
+        return Entry(_safe_uid(uid), path, int(size) if is_number(size) else None)
 
     def measure(self, entry):
         """The octets of a message with CRLF line ends, from its name or else from its contents.  Raises OSError."""
@@ -141,7 +142,7 @@ class Draft:
 
 def _age(found):
     seconds = found[0].partition(".")[0]
-    return (int(seconds) if seconds.isascii() and seconds.isdigit() else 0, found[0])
+    return (int(seconds) if is_number(seconds) else 0, found[0])
 
 
 def _safe_uid(unique):

@@ -24,6 +24,11 @@ class SocketCarrier:
 
     def __init__(self, sock):
         self._socket = sock
+        try:
+            # A pump writes what belongs together in one piece: what it writes is to go at once.
+            sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        except OSError:
+            pass        # not TCP
 
     def receive(self, timeout):
         """What has come, at least one octet; b'' once the peer closed.  Raises StreamError."""

@@ -25,7 +25,6 @@ class Provider:
     def connect(self, timeout):
         """A Stream to the server, in TLS already where TLS is implicit.  Raises StreamError."""
         sock = _connected(self.host, self.port, timeout)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream = Stream(SocketCarrier(sock), timeout)
         if self._settings["tls"] == "implicit":
             self.start_tls(stream)

@@ -21,6 +21,7 @@ from amsmail.wire.address import AddressError, parse_address
 from amsmail.site.dates import rfc5322
 from amsmail.wire.text import BareScanner
 
+_TEMPORARY_CODES = ("[SYS/TEMP]", "[IN-USE]", "[LOGIN-DELAY]")       # RFC 2449, section 8.1; RFC 3206
 _TIMEOUT = 300              # seconds without progress
 _HEADER_CAP = 1 << 18       # octets in which the envelope's header field must come
 DELETE, KEEP, ALL = 0, -1, -1       # what config_file makes of `after` and `backlog`
@@ -90,27 +91,32 @@ class _Pull:
     def _choose(self, event):
         after, now = self._account["after"], time.time()
         if not event.has_uids:
-            if after != DELETE:
+            if after != DELETE or self._account["backlog"] != ALL:
                 self.result.fail(PERMANENT, "the provider cannot tell messages apart from call to call (no UIDL), so only "
-                                            "after = delete can work")
+                                            "after = delete with backlog = all can work")
                 return [], []
             self._log("no-uidl", account=self._name, note="a call that is cut off may fetch messages twice")
             return [m.number for m in sorted(event.messages, key=_size)], []
-        first_call = not self._seen.exists
-        self._seen.keep_only({message.uid for message in event.messages})
+        if self._seen.exists:
+            self._seen.keep_only({message.uid for message in event.messages})
+        else:
+            self._pass_over_backlog(event.messages, now)
         new = [message for message in event.messages if message.uid not in self._seen]
-        if first_call and self._account["backlog"] != ALL:
-            skip = max(0, len(new) - self._account["backlog"])
-            self._seen.pass_over([message.uid for message in new[:skip]], now)
-            new = new[skip:]
-            self._log("backlog", account=self._name, left=skip)
         return [m.number for m in sorted(new, key=_size)], [m.number for m in event.messages if self._is_over(m, now)]
+
+    def _pass_over_backlog(self, messages, now):
+        """Notes what a first call leaves where it is.  This makes the journal: a crash before it leaves a first call."""
+        backlog = self._account["backlog"]
+        skip = 0 if backlog == ALL else max(0, len(messages) - backlog)
+        self._seen.pass_over([message.uid for message in messages[:skip]], now)
+        if skip:
+            self._log("backlog", account=self._name, left=skip)
 
     def _is_over(self, message, now):
         """Whether a message was fetched in an earlier call and its time at the provider is over."""
         after = self._account["after"]
         since = self._seen.since(message.uid) if message.uid in self._seen else None
-        return after != KEEP and since is not None and now - since >= after
+        return since is not None and after != KEEP and (after == DELETE or now - since >= after)
 
     # One message
 
@@ -221,7 +227,7 @@ class _Pull:
     def _failed(self, event):
         words = {pop3.LOGIN: "the login was refused", pop3.NOT_OFFERED: "cannot be used as mail.cfg says",
                  pop3.REFUSED: "refuses to serve us"}
-        temporary = event.text.startswith(("[SYS/TEMP]", "[IN-USE]", "[LOGIN-DELAY]")) or event.why == pop3.REFUSED
+        temporary = event.text.upper().startswith(_TEMPORARY_CODES) or event.why == pop3.REFUSED
         self.result.fail(TEMPORARY if temporary else PERMANENT, f"{words[event.why]}: {event.text}")
 
     def _closed(self, event):
@@ -239,7 +245,8 @@ def recipients(head, name):
     For Received, those after `for` in every field, top to bottom; otherwise the topmost field only: the provider put it
     there last, and what is below may be anybody's.
     """
-    text = re.sub(rb"\r?\n[ \t]", b" ", head.partition(b"\r\n\r\n")[0]).decode("utf-8", "replace")
+    header = re.split(rb"\n\r?\n", b"\n" + head, maxsplit=1)[0]
+    text = re.sub(rb"\r?\n[ \t]", b" ", header).decode("utf-8", "replace")
     values = [line.partition(":")[2].strip() for line in re.split(r"\r?\n", text)
               if line.partition(":")[0].strip().lower() == name.lower()]
     if name == "Received":

@@ -14,10 +14,12 @@ class ParameterError(ValueError):
 
 
 def is_xtext(text):
-    """Whether `text` is xtext (RFC 3461, section 4): printable ASCII, with + only before two upper-case hex digits."""
+    """Whether `text` is xtext (RFC 3461, section 4): printable ASCII, with + only before two upper-case hex digits; what
+    they stand for is printable too (section 4.4), since it goes into the fields of a notification."""
     pieces = text.split("+")
     return (all("!" <= c <= "~" and c != "=" for c in text)
-            and all(len(p) >= 2 and all(c in "0123456789ABCDEF" for c in p[:2]) for p in pieces[1:]))
+            and all(len(p) >= 2 and all(c in "0123456789ABCDEF" for c in p[:2]) for p in pieces[1:])
+            and all(" " <= c <= "~" for c in from_xtext(text)))
 
 
 def from_xtext(text):
@@ -61,10 +63,15 @@ def _notify(value):
     return ",".join(words)
 
 
+def _ascii(text):
+    """A text of RFC 6533, section 3, with a letter for each character outside ASCII: what is left is xtext."""
+    return "".join(c if c.isascii() else "x" for c in text)
+
+
 def _orcpt(value):
     kind, mark, address = value.partition(";")
     if not (mark and kind and address and len(value) <= ORCPT_OCTETS and all("!" <= c <= "~" for c in kind)
-            and (is_xtext(address) or kind.lower() == "utf-8" and all("!" <= c for c in address))):
+            and is_xtext(_ascii(address) if kind.lower() == "utf-8" else address)):
         raise ParameterError(f"ORCPT is an address type, a semicolon and xtext, at most {ORCPT_OCTETS} octets")
     return value
 

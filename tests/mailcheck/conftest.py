@@ -1,5 +1,6 @@
 """What the tests of the transport share."""
 
+import os
 import socket
 
 import pytest
@@ -11,3 +12,9 @@ from amsmail.transport import connect
 def names(monkeypatch):
     """Every name of a provider leads to loopback, so that certificates can be checked by name."""
     monkeypatch.setattr(connect, "addresses", lambda host, port: [(socket.AF_INET, ("127.0.0.1", port))])
+
+
+@pytest.fixture(autouse=True)
+def no_flushing(monkeypatch):
+    """What a power cut leaves is emulated (tests/store/disk.py); flushing for real would only take time."""
+    monkeypatch.setattr(os, "fsync", lambda fd: None)

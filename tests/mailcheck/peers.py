@@ -95,14 +95,15 @@ class Peer:
     def send(self, octets):
         self._socket.sendall(octets)
 
-    def reply(self, command, usual):
-        """Gives the reply to a command, the usual one or what the test wants instead; its last line is given back."""
+    def reply(self, command, usual, behind=b""):
+        """Gives the reply to a command, the usual one or what the test wants instead, and `behind` in the same packet.
+        The reply's last line is given back."""
         self.count += 1
         wanted = next((text for start, text in self.replies.items() if command.startswith(start)), usual)
         wanted = self.at.get(self.count, wanted)
         if wanted is CUT:
             raise _Gone
-        self.send("".join(line + "\r\n" for line in wanted.split("\n")).encode("utf-8", "surrogateescape"))
+        self.send("".join(line + "\r\n" for line in wanted.split("\n")).encode("utf-8", "surrogateescape") + behind)
         return wanted.rpartition("\n")[2]
 
     def cut(self):
@@ -131,8 +132,7 @@ class Relay(Peer):
             if verb == "EHLO":
                 self.reply(line, "\n".join(["250-relay.example", *(f"250-{e}" for e in self.extensions), "250 HELP"]))
             elif verb == "STARTTLS":
-                if self.reply(line, "220 Go on").startswith("220"):
-                    self.send(self._behind)
+                if self.reply(line, "220 Go on", self._behind).startswith("220"):
                     self.start_tls()
             elif verb == "MAIL":
                 mail = line if self.reply(line, "250 2.1.0 Sender").startswith("2") else None
@@ -195,8 +195,7 @@ class Provider(Peer):
             line = self.line()
             verb, _, argument = line.partition(" ")
             if verb == "STLS":
-                if self.reply(line, "+OK Go on").startswith("+OK"):
-                    self.send(self._behind)
+                if self.reply(line, "+OK Go on", self._behind).startswith("+OK"):
                     self.start_tls()
             elif verb == "LIST":
                 self._listing(line, [f"{n} {len(text)}" for n, (_, text) in enumerate(self.messages, 1)])

@@ -38,7 +38,7 @@ def test_push(yacht, shore, certificate, tls):
     yacht.enqueue()
     assert yacht.push().failures == []
     message, = shore.box("agent")
-    assert b"with ESMTPSA" in message and b"using TLSv1.3" in message
+    assert b"with ESMTPSA" in message
 
 
 @pytest.mark.parametrize("tls", ACCOUNTS)

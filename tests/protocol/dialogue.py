@@ -7,8 +7,8 @@ from .tokens import Pattern, sent
 
 
 class Step:
-    """Consecutive lines of one kind: `number` is the first's in the file, `kind` is C, S or a directive, `words` are its
-    arguments, `lines` its lines."""
+    """Consecutive lines of one kind: `number` is the first's in the file, `kind` is C, S or a directive, `words` are
+    its arguments, `lines` its lines."""
 
     def __init__(self, number, kind, words, lines):
         self.number, self.kind, self.words, self.lines = number, kind, words, lines
@@ -100,7 +100,8 @@ class Player:
 
     def _files(self, folder):
         """The messages that are left there, by name."""
-        found = sorted(place.removeprefix(folder + "/") for place in self._site.messages() if place.startswith(folder + "/"))
+        places = (place for place in self._site.messages() if place.startswith(folder + "/"))
+        found = sorted(place.removeprefix(folder + "/") for place in places)
         expected = Pattern(self._step.lines, b"\n", self._known)
         self._check(expected.matches, "".join(f"{place}\n" for place in found).encode(), expected.wanted)
         self._accounted.update(f"{folder}/{place}" for place in found)

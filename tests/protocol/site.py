@@ -68,5 +68,6 @@ class Site:
 
     def unfinished(self):
         """What lies where messages are written before they count."""
-        found = [*self._spool.glob("boxes/*/tmp/*"), *self._spool.glob("queue/tmp/*"), *self._spool.glob("state/commits/*")]
+        found = [*self._spool.glob("boxes/*/tmp/*"), *self._spool.glob("queue/tmp/*"),
+                 *self._spool.glob("state/commits/*")]
         return [str(Path(path).relative_to(self._spool)) for path in found]

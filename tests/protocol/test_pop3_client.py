@@ -32,7 +32,8 @@ def _failure(events):
 
 
 def test_a_message_is_fetched_and_deleted():
-    events = _run([*_LISTS, "C: RETR 2", "S: +OK", "S: Subject: x", "S: ", "S: ..", "S: .", "C: DELE 2", "S: +OK", *_QUIT], [2])
+    events = _run([*_LISTS, "C: RETR 2", "S: +OK", "S: Subject: x", "S: ", "S: ..", "S: .", "C: DELE 2", "S: +OK",
+                   *_QUIT], [2])
     assert pop3.Choose((_ONE, _TWO), True) in events
     assert b"".join(e.data for e in events if isinstance(e, pop3.MessageData)) == b"Subject: x\r\n\r\n.\r\n"
     assert _deleted(events) == (_TWO,)
@@ -49,7 +50,8 @@ def test_a_message_may_be_deleted_without_being_fetched():
 
 
 def test_a_message_that_the_server_refuses_to_send():
-    events = _run([*_LISTS, "C: RETR 1", "S: -ERR gone", "C: RETR 2", "S: +OK", "S: .", "C: DELE 2", "S: +OK", *_QUIT], [1, 2])
+    events = _run([*_LISTS, "C: RETR 1", "S: -ERR gone", "C: RETR 2", "S: +OK", "S: .", "C: DELE 2", "S: +OK", *_QUIT],
+                  [1, 2])
     assert pop3.NotFetched(_ONE, "gone") in events
     assert _deleted(events) == (_TWO,)
 
@@ -113,9 +115,9 @@ def test_a_wrong_password():
 
 
 def test_a_server_without_user_has_auth():
-    events = _run(["S: +OK", "C: USER owner", "S: -ERR unknown", "C: CAPA", "S: +OK", "S: TOP", "S: SASL LOGIN PLAIN", "S: .",
-                   "C: AUTH PLAIN", "S: + ", "C: AG93bmVyAHNlY3JldA==", "S: +OK", "C: UIDL", "S: +OK", "S: .", "C: LIST",
-                   "S: +OK", "S: .", *_QUIT])
+    events = _run(["S: +OK", "C: USER owner", "S: -ERR unknown", "C: CAPA", "S: +OK", "S: TOP", "S: SASL LOGIN PLAIN",
+                   "S: .", "C: AUTH PLAIN", "S: + ", "C: AG93bmVyAHNlY3JldA==", "S: +OK", "C: UIDL", "S: +OK", "S: .",
+                   "C: LIST", "S: +OK", "S: .", *_QUIT])
     assert pop3.Choose((), True) in events
 
 

@@ -15,9 +15,9 @@ _MESSAGES = [b"Subject: a\n\n.\n..\nno end", b"", b"\n.\nx\n"]
 _SIZES = [27, 0, 8]
 _LOGIN = b"USER a\r\nPASS b\r\n"
 
-_COMMANDS = [b"USER a", b"PASS b", b"PASS x", b"CAPA", b"STAT", b"LIST", b"LIST 2", b"UIDL", b"UIDL 9", b"RETR 1", b"RETR 2",
-             b"RETR 3", b"RETR x", b"TOP 1 1", b"TOP 1", b"DELE 1", b"DELE 2", b"RSET", b"NOOP", b"AUTH", b"AUTH XYZZY",
-             b"AUTH PLAIN AGEAYg==", b"STLS", b"XYZZY", b""]
+_COMMANDS = [b"USER a", b"PASS b", b"PASS x", b"CAPA", b"STAT", b"LIST", b"LIST 2", b"UIDL", b"UIDL 9", b"RETR 1",
+             b"RETR 2", b"RETR 3", b"RETR x", b"TOP 1 1", b"TOP 1", b"DELE 1", b"DELE 2", b"RSET", b"NOOP", b"AUTH",
+             b"AUTH XYZZY", b"AUTH PLAIN AGEAYg==", b"STLS", b"XYZZY", b""]
 _lines = st.sampled_from(_COMMANDS) | st.binary(max_size=30).filter(
     lambda line: b"\n" not in line and line[:4].upper() not in (b"AUTH", b"QUIT"))
 _streams = st.lists(st.sampled_from([command + b"\r\n" for command in _COMMANDS] + [

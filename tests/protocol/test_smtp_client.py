@@ -51,8 +51,8 @@ def _failure(events):
 
 
 def test_a_message_goes_out():
-    events = _run([*_PLAIN, *_MAIL, *_RCPT, "C: DATA", "S: 354 go", "C: Subject: x", "C: ", "C: ..", "C: .", "S: 250 ok",
-                   *_QUIT], [_message()])
+    events = _run([*_PLAIN, *_MAIL, *_RCPT, "C: DATA", "S: 354 go", "C: Subject: x", "C: ", "C: ..", "C: .",
+                   "S: 250 ok", *_QUIT], [_message()])
     assert _outcome(events) == {0: 250, 1: 250}
     assert events[-1] == Closed()
 
@@ -89,7 +89,8 @@ _FULL = [*_PLAIN, *_MAIL, *_RCPT, "C: DATA", "S: 354 go", "C: Subject: x", "C: "
 def test_a_server_that_goes_away_leaves_no_outcome_and_a_reason(said, last_word):
     events = _run([*_FULL[:said], last_word], [_message()])
     assert not any(isinstance(event, smtp.Outcome) for event in events)
-    assert events[-1].why.startswith("the server closed" if last_word == "--close" else "the server closes the session: 421")
+    assert events[-1].why.startswith(
+        "the server closed the connection" if last_word == "--close" else "the server closes the session: 421")
 
 
 def test_a_server_that_goes_away_at_quit_has_all_the_same_the_message():
@@ -144,8 +145,8 @@ def test_login_plain():
 
 def test_login_login():
     events = _run(["S: 220 x", "C: EHLO yacht.example", "S: 250-x", "S: 250 AUTH LOGIN", "C: AUTH LOGIN",
-                   "S: 334 VXNlcm5hbWU6", "C: eWFjaHQ=", "S: 334 UGFzc3dvcmQ6", "C: c2VjcmV0", "S: 535 5.7.8 wrong", *_QUIT],
-                  login=smtp.Login("yacht", "secret"))
+                   "S: 334 VXNlcm5hbWU6", "C: eWFjaHQ=", "S: 334 UGFzc3dvcmQ6", "C: c2VjcmV0", "S: 535 5.7.8 wrong",
+                   *_QUIT], login=smtp.Login("yacht", "secret"))
     assert _failure(events) == ("login", "535 5.7.8 wrong")
 
 
@@ -155,14 +156,15 @@ def test_a_login_that_is_not_offered_is_not_done_without():
 
 
 def test_some_recipients_are_accepted():
-    events = _run([*_PLAIN, *_MAIL, "C: RCPT TO:<a@far.example>", "S: 550 5.1.1 who", "C: RCPT TO:<b@far.example>", "S: 250 ok",
-                   "C: DATA", "S: 354 go", "C: Subject: x", "C: ", "C: ..", "C: .", "S: 250 ok", *_QUIT], [_message()])
+    events = _run([*_PLAIN, *_MAIL, "C: RCPT TO:<a@far.example>", "S: 550 5.1.1 who", "C: RCPT TO:<b@far.example>",
+                   "S: 250 ok", "C: DATA", "S: 354 go", "C: Subject: x", "C: ", "C: ..", "C: .", "S: 250 ok", *_QUIT],
+                  [_message()])
     assert _outcome(events) == {0: 550, 1: 250}
 
 
 def test_no_recipient_is_accepted():
-    events = _run([*_PLAIN, *_MAIL, "C: RCPT TO:<a@far.example>", "S: 550 who", "C: RCPT TO:<b@far.example>", "S: 452 full",
-                   "C: RSET", "S: 250 ok", *_QUIT], [_message()])
+    events = _run([*_PLAIN, *_MAIL, "C: RCPT TO:<a@far.example>", "S: 550 who", "C: RCPT TO:<b@far.example>",
+                   "S: 452 full", "C: RSET", "S: 250 ok", *_QUIT], [_message()])
     assert _outcome(events) == {0: 550, 1: 452}
 
 
@@ -180,11 +182,13 @@ def test_the_sender_is_refused():
 ])
 def test_a_server_that_does_not_take_the_body(data, final, code):
     body = ["C: Subject: x", "C: ", "C: ..", "C: .", f"S: {final}"] if final else []
-    events = _run([*_PLAIN, *_MAIL, *_RCPT, "C: DATA", f"S: {data}", *body, "C: RSET", "S: 250 ok", *_QUIT], [_message()])
+    events = _run([*_PLAIN, *_MAIL, *_RCPT, "C: DATA", f"S: {data}", *body, "C: RSET", "S: 250 ok", *_QUIT],
+                  [_message()])
     assert _outcome(events) == {0: code, 1: code}
 
 
-_PIPELINING = ["S: 220 x", "C: EHLO yacht.example", "S: 250-x", "S: 250 PIPELINING", *_MAIL[:1], _RCPT[0], _RCPT[2], "C: DATA"]
+_PIPELINING = ["S: 220 x", "C: EHLO yacht.example", "S: 250-x", "S: 250 PIPELINING", *_MAIL[:1], _RCPT[0], _RCPT[2],
+               "C: DATA"]
 
 
 def test_a_pipelined_message_that_nobody_may_get_still_ends():
@@ -231,6 +235,7 @@ def test_parameters_go_where_they_are_offered():
     message = _message(content="8bit", ret="HDRS", envid="x1")
     events = _run(["S: 220 x", "C: EHLO yacht.example", "S: 250-x", "S: 250-SIZE", "S: 250-8bitmime", "S: 250 DSN",
                    "C: MAIL FROM:<captain@yacht.example> SIZE=10 BODY=8BITMIME RET=HDRS ENVID=x1", "S: 250 ok", *_RCPT,
-                   "C: DATA", "S: 354 go", "C: Subject: x", "C: ", "C: ..", "C: .", "S: 250 2.0.0 ok", *_QUIT], [message])
+                   "C: DATA", "S: 354 go", "C: Subject: x", "C: ", "C: ..", "C: .", "S: 250 2.0.0 ok", *_QUIT],
+                  [message])
     (outcome,) = [event for event in events if isinstance(event, smtp.Outcome)]
     assert outcome.replies[0] == Reply(250, "2.0.0", "ok")

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,10 +21,14 @@ _COMMANDS = [b"HELO a", b"EHLO a", b"EHLO", b"MAIL FROM:<a@b.example>", b"MAIL F
              b"BDAT", b"BDAT x", b"BDAT 0", b"BDAT 0 LAST"]
 _lines = st.sampled_from(_COMMANDS) | st.binary(max_size=30).filter(
     lambda line: b"\n" not in line and line[:4].upper() not in (b"DATA", b"AUTH", b"QUIT", b"BDAT"))
-_streams = st.lists(st.sampled_from([command + b"\r\n" for command in _COMMANDS] + [
-    b"DATA\r\n", b"text\r\n", b"..\r\n", b".\r\n", b".", b"\r", b"\n", b"\r\n", b"\n.\n", b"BDAT 5 LAST\r\n", b"BDAT 7\r\n",
-    b"AUTH PLAIN\r\n", b"AUTH LOGIN\r\n", b"AUTH PLAIN AGEAYg==\r\n", b"AGEAYg==\r\n", b"YQ==\r\n", b"*\r\n", b"x" * 60,
-    b"y" * 600]) | st.binary(max_size=10), max_size=40).map(b"".join)
+_TRANSACTION = b"HELO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\n"
+_BEGINNINGS = [b"", _TRANSACTION + b"DATA\r\n", _TRANSACTION + b"BDAT 1\r\nx", _TRANSACTION + b"BDAT 70\r\n"]
+_PIECES = [command + b"\r\n" for command in _COMMANDS] + [
+    _TRANSACTION, b"DATA\r\n", b"text\r\n", b"..\r\n", b".\r\n", b".", b"\r", b"\n", b"\r\n", b"\n.\n", b"BDAT 7\r\n",
+    b"BDAT 5 LAST\r\n", b"AUTH PLAIN\r\n", b"AUTH LOGIN\r\n", b"AUTH PLAIN AGEAYg==\r\n", b"AGEAYg==\r\n", b"YQ==\r\n",
+    b"*\r\n", b"x" * 60, b"y" * 600]
+_streams = st.builds(lambda beginning, pieces: beginning + b"".join(pieces), st.sampled_from(_BEGINNINGS),
+                     st.lists(st.sampled_from(_PIECES) | st.binary(max_size=10), max_size=30))
 
 
 def _answer(event):
@@ -113,7 +118,6 @@ def _refused(answers, said):
 
 
 _FULL = Reply(452, "4.3.1", "full")
-_TRANSACTION = b"HELO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\n"
 
 
 def test_a_body_that_cannot_be_opened_is_refused_before_it_comes():
@@ -134,3 +138,17 @@ def test_a_message_that_could_not_be_stored_ends_its_transaction():
 def test_a_sender_who_is_refused_begins_no_transaction():
     said = _refused({smtp.MayUse: _FULL}, _TRANSACTION)
     assert said == b"452 4.3.1 full\r\n503 5.5.1 Not now: MAIL comes first\r\n"
+
+
+@pytest.mark.parametrize("said, secure, keyword", [
+    (b"HELO a\r\nAUTH PLAIN AGEAYg==\r\nMAIL FROM:<>\r\n", True, "SMTP"),
+    (b"EHLO a\r\nMAIL FROM:<>\r\n", False, "ESMTP"),
+    (b"EHLO a\r\nMAIL FROM:<>\r\n", True, "ESMTPS"),
+    (b"EHLO a\r\nAUTH PLAIN AGEAYg==\r\nMAIL FROM:<>\r\n", False, "ESMTPA"),
+    (b"EHLO a\r\nAUTH PLAIN AGEAYg==\r\nMAIL FROM:<> SMTPUTF8\r\n", True, "UTF8SMTPSA"),
+])
+def test_the_keyword_of_the_received_field(said, secure, keyword):
+    """RFC 3848; RFC 6531, section 4.3."""
+    server = smtp.SmtpServer(_SETTINGS.but(secure=secure))
+    events, _ = feed(server, [said + b"RCPT TO:<a@b.example>\r\nDATA\r\n"], _answer)
+    assert [event.protocol for event in events if isinstance(event, smtp.OpenBody)] == [keyword]

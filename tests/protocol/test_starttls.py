@@ -1,6 +1,6 @@
-"""What is said in the clear behind STARTTLS or STLS is discarded (RFC 3207, section 4.2; RFC 2595, section 4): octets that
-somebody put in on the way must not count as said inside TLS.  Here they come in one piece with the command, so that the
-server has read them before its handshake."""
+"""What is said in the clear behind STARTTLS or STLS is discarded (RFC 3207, section 4.2; RFC 2595, section 4): octets
+that somebody put in on the way must not count as said inside TLS.  Here they come in one piece with the command, so
+that the server has read them before its handshake."""
 
 import pytest
 

@@ -23,6 +23,7 @@ def good(tmp_path):
     path = tmp_path / "mail.cfg"
     path.write_text((HERE / "good.cfg").read_text().replace("/tmp/never/used", str(tmp_path / "spool")))
     path.chmod(0o640)
+    (tmp_path / "spool").mkdir()
     return path
 
 

@@ -5,20 +5,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amsmail.wire.address import Address
-from amsmail.wire.envelope import (CONTENTS, FAILED, FIRST_LINE_OCTETS, SENT, WAITING, ContentScanner, Envelope, EnvelopeError,
-                                   Recipient, block_length, decode, encode)
+from amsmail.wire.envelope import (CONTENTS, FAILED, FIRST_LINE_OCTETS, SENT, WAITING, ContentScanner, Envelope,
+                                   EnvelopeError, Recipient, block_length, decode, encode)
 
 from ..protocol.drive import pieces_of
 from .test_address import addresses
 
 _xtext = st.text("abc+-@.", max_size=10).map(lambda text: text.replace("+", "+2B"))
 _recipients = st.builds(
-    Recipient, addresses | st.just(Address("Postmaster", "")), st.sampled_from(["", "NEVER", "SUCCESS,FAILURE", "DELAY"]),
-    st.just("") | st.builds("rfc822;x{}".format, _xtext), st.sampled_from([WAITING, SENT, FAILED]))
+    Recipient,
+    address=addresses | st.just(Address("Postmaster", "")),
+    notify=st.sampled_from(["", "NEVER", "SUCCESS,FAILURE", "DELAY"]),
+    orcpt=st.just("") | st.builds("rfc822;x{}".format, _xtext),
+    state=st.sampled_from([WAITING, SENT, FAILED]))
 _envelopes = st.builds(
-    Envelope, st.none() | addresses, st.lists(_recipients, max_size=4).map(tuple), body=st.sampled_from(["", "7BIT", "8BITMIME"]),
-    smtputf8=st.booleans(), ret=st.sampled_from(["", "FULL", "HDRS"]), envid=_xtext, arrival=st.integers(0, 1 << 40),
-    user=st.sampled_from(["", "captain"]), content=st.sampled_from(CONTENTS))
+    Envelope,
+    sender=st.none() | addresses,
+    recipients=st.lists(_recipients, max_size=4).map(tuple),
+    body=st.sampled_from(["", "7BIT", "8BITMIME"]),
+    smtputf8=st.booleans(),
+    ret=st.sampled_from(["", "FULL", "HDRS"]),
+    envid=_xtext,
+    arrival=st.integers(0, 1 << 40),
+    user=st.sampled_from(["", "captain"]),
+    content=st.sampled_from(CONTENTS))
 
 
 @given(_envelopes)

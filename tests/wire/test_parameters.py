@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amsmail.wire.parameters import MAIL, RCPT, ParameterError, is_xtext, parse
+from amsmail.wire.parameters import MAIL, RCPT, ParameterError, from_xtext, is_xtext, parse
 
-_words = st.sampled_from(["SIZE", "BODY", "SMTPUTF8", "AUTH", "RET", "ENVID", "NOTIFY", "ORCPT", "=", ";", "+", "2B", "rfc822", "<>",
-                          "7bit", "never", ",", " ", "ü", "²", "9" * 30, "x"])
+_words = st.sampled_from(["SIZE", "BODY", "SMTPUTF8", "AUTH", "RET", "ENVID", "NOTIFY", "ORCPT", "=", ";", "+", "2B",
+                          "rfc822", "<>", "7bit", "never", ",", " ", "ü", "²", "9" * 30, "x"])
 _texts = st.text(max_size=30) | st.lists(_words, max_size=12).map("".join).map(" {}".format)
 
 
@@ -21,6 +21,17 @@ def test_any_text_gives_parameters_or_a_parameter_error(table, text):
         return
     assert set(found) <= set(table)
     assert not any(c.isspace() for value in found.values() for c in str(value))
+
+
+@given(st.lists(st.sampled_from(["+", "2B", "0D", "0A", "a", "ü", "7F", "rfc822;", "utf-8;", "="]),
+                max_size=8).map("".join))
+def test_what_xtext_stands_for_cannot_break_a_line(value):
+    for text, table in ((f" ENVID={value}", MAIL), (f" ORCPT={value}", RCPT)):
+        try:
+            (found,) = parse(text, table).values()
+        except ParameterError:
+            continue
+        assert all(" " <= c <= "~" or c == "ü" for c in from_xtext(found.partition(";")[2] or found))
 
 
 def test_keywords_in_any_case_and_values_as_written():
@@ -40,5 +51,6 @@ def test_unknown_is_told_from_wrong(text, unknown):
 
 
 def test_xtext():
-    assert all(map(is_xtext, ["", "a", "+2B", "a+3Db", "<>"]))
-    assert not any(map(is_xtext, ["+", "+2", "+2b", "a=b", "a b", "ü", "+2+2B", "\x7f"]))
+    assert all(map(is_xtext, ["", "a", "+2B", "a+3Db", "<>", "+20"]))
+    assert not any(map(is_xtext, ["+", "+2", "+2b", "a=b", "a b", "ü", "+2+2B", "\x7f", "a+0D+0Ab", "+00", "+7F",
+                                  "+FF"]))

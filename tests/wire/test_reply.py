@@ -8,8 +8,14 @@ from amsmail.wire.reply import LINE_OCTETS, Reply, ReplyError, ReplyReader
 
 _lines = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=40).map(str.strip).filter(
     lambda line: line.count(".") < 2)       # "2.0.0" at the front would be a status
-_replies = st.builds(lambda code, detail, lines: Reply(code, f"{code // 100}.{detail}" if detail else "", "\n".join(lines)),
-                     st.integers(200, 599), st.sampled_from(["", "1.1", "7.0", "10.999"]), st.lists(_lines, min_size=1, max_size=4))
+
+
+def _reply(code, detail, lines):
+    return Reply(code, f"{code // 100}.{detail}" if detail else "", "\n".join(lines))
+
+
+_replies = st.builds(_reply, st.integers(200, 599), st.sampled_from(["", "1.1", "7.0", "10.999"]),
+                     st.lists(_lines, min_size=1, max_size=4))
 
 
 def _read(reader, data):
@@ -36,7 +42,8 @@ def test_a_reply_is_ascii_in_lines_of_512_octets(text):
     assert lines[0].isascii() and len(lines[0]) + 2 <= LINE_OCTETS
 
 
-@pytest.mark.parametrize("lines", [[b"250-a", b"251 b"], [b"25 a"], [b"250_a"], [b"150 a"], [b"600 a"], [b"\xb2\xb2\xb2 a"]])
+@pytest.mark.parametrize("lines", [[b"250-a", b"251 b"], [b"25 a"], [b"250_a"], [b"150 a"], [b"600 a"],
+                                   [b"\xb2\xb2\xb2 a"]])
 def test_what_is_no_reply(lines):
     reader = ReplyReader()
     with pytest.raises(ReplyError):

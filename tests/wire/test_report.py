@@ -16,9 +16,10 @@ _MESSAGE = b"Subject: berth\r\nX: \xff\r\n\r\nBerth 7 is yours.\r\n"
 
 
 def _parts(full, message=_MESSAGE, address="friend@far.example"):
-    sender, recipient = parse_address("captain@yacht.example"), Recipient(parse_address(address), "", "rfc822;old@far.example")
-    envelope = Envelope(sender, (recipient,), envid="x1")
-    octets = b"".join(report("yacht.example", sender, envelope, [Fate(recipient, "failed", "5.1.1", "550 5.1.1 who?")], "id1",
+    sender = parse_address("captain@yacht.example")
+    recipient = Recipient(parse_address(address), "", "rfc822;old@far.example")
+    fate = Fate(recipient, "failed", "5.1.1", "550 5.1.1 who?")
+    octets = b"".join(report("yacht.example", sender, Envelope(sender, (recipient,), envid="x1"), [fate], "id1",
                              ("Sat, 21 Nov 2026 06:00:00 +0000",) * 2, iter([message]), full))
     return octets, email.message_from_bytes(octets, policy=email.policy.SMTPUTF8)
 
@@ -33,8 +34,11 @@ def test_a_report_has_its_three_parts():
     message, recipient = status.get_payload()
     assert (message["Reporting-MTA"], message["Original-Envelope-Id"]) == ("dns; yacht.example", "x1")
     assert dict(recipient.items()) == {
-        "Original-Recipient": "rfc822;old@far.example", "Final-Recipient": "rfc822; friend@far.example", "Action": "failed",
-        "Status": "5.1.1", "Diagnostic-Code": "smtp; 550 5.1.1 who?"}
+        "Original-Recipient": "rfc822; old@far.example",
+        "Final-Recipient": "rfc822; friend@far.example",
+        "Action": "failed",
+        "Status": "5.1.1",
+        "Diagnostic-Code": "smtp; 550 5.1.1 who?"}
 
 
 def test_all_of_the_message_or_its_header_is_returned_as_it_was():

@@ -35,7 +35,8 @@ def test_any_response_is_taken_or_a_sasl_error(mechanism, response):
         pass
 
 
-@pytest.mark.parametrize("response", ["=", "====", "AGEAYg==x", "AGEAYg==\n", " AGEAYg==", "AGEAYg", "AGEAYmM=====", "AGEAYmNk="])
+@pytest.mark.parametrize("response", ["=", "====", "AGEAYg==x", "AGEAYg==\n", " AGEAYg==", "AGEAYg", "AGEAYmM=====",
+                                      "AGEAYmNk="])
 def test_base64_is_taken_strictly(response):
     with pytest.raises(SaslError):
         ServerExchange("PLAIN").step(response)

@@ -9,7 +9,8 @@ from amsmail.wire.text import BareScanner, DotDecoder, DotEncoder, ToDisk, to_wi
 
 from ..protocol.drive import pieces_of
 
-_texts = st.lists(st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"\r\n.", b"\r\n.\r\n", b"a", b"\0\xff"]), max_size=20).map(b"".join)
+_texts = st.lists(st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"\r\n.", b"\r\n.\r\n", b"a", b"\0\xff"]),
+                  max_size=20).map(b"".join)
 _cuts = st.lists(st.integers(0, 100), max_size=12)
 
 

@@ -1,0 +1,42 @@
+"""Collects what the tests show, and writes docs/INTEROP if asked to. The provider's servers as fixtures."""
+
+import pytest
+
+from ..real.conftest import boxes, dovecot, folder, postfix, provider_certificate
+from . import table
+
+__all__ = ["boxes", "dovecot", "folder", "postfix", "provider_certificate"]
+
+_shown, _not_shown = set(), set()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--interop-table", action="store_true", help="write docs/INTEROP from what tests/interop shows")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "shows(program, did, result): a line of docs/INTEROP, see tests/interop/table.py")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    rows = {mark.args for mark in item.iter_markers("shows")}
+    if not report.passed:
+        _not_shown.update(rows)
+    elif call.when == "call":
+        _shown.update(rows)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if not config.getoption("interop_table", False):
+        return
+    lacking = (table.declared() - _shown) | _not_shown
+    if lacking:
+        terminalreporter.line("docs/INTEROP is not written: not everything in it was shown.", red=True)
+        for row in sorted(lacking):
+            terminalreporter.line("    " + ", ".join(row))
+    else:
+        table.FILE.write_text(table.text(_shown))
+        terminalreporter.line(f"{table.FILE} is written.")

@@ -1,0 +1,282 @@
+"""mailcheck with a provider's servers: Postfix as relay, Dovecot as the place where mail waits."""
+
+import json
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from ..mailcheck.sites import Site
+from ..real.certificate import make_certificate
+from ..real.conftest import PASSWORDS
+from ..real.process import free_port
+from .messages import EIGHT_BIT, MESSAGES, PLAIN, on_wire
+from .table import FOLDER, shows
+from .yacht import delivered
+
+PROJECT = FOLDER.parents[1]
+TRACE = b"Return-Path:", b"X-Original-To:", b"Delivered-To:", b"Received:"
+
+
+class Link:
+    """A `command` link that scripts/demo-link really brings up and down; on it, a port leads to a server ashore."""
+
+    def __init__(self, folder):
+        self._forwards = []
+        self._command = f"{sys.executable} {PROJECT}/scripts/demo-link"
+        self._folder = folder / "link"
+        self.ports = []
+
+    def to(self, port):
+        near = free_port()
+        self.ports.append(near)
+        self._forwards.append(f"{near}=127.0.0.1:{port}")
+        return near
+
+    @property
+    def section(self):
+        return {"gsm": {"type": "command", "down": f"{self._command} down {self._folder}",
+                        "up": " ".join([f"{self._command} up {self._folder}", *self._forwards])}}
+
+    def is_up(self):
+        with socket.socket() as probe:
+            return any(probe.connect_ex(("127.0.0.1", port)) == 0 for port in self.ports)
+
+
+@pytest.fixture
+def link(tmp_path):
+    return Link(tmp_path)
+
+
+@pytest.fixture
+def site(tmp_path, boxes):
+    for name in boxes.names:
+        boxes.empty(name)
+    return Site(tmp_path / "site")
+
+
+def mailcheck(site, link):
+    """Runs bin/mailcheck over the link; gives its exit code, what it said, and the call's line in the ledger."""
+    site.configure(links=link.section)
+    assert not link.is_up()
+    done = subprocess.run([sys.executable, PROJECT / "bin/mailcheck", "--quiet", site.path], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=60)
+    assert not link.is_up()
+    call = json.loads((site.path.parent / "spool/state/ledger.jsonl").read_text().splitlines()[-1])
+    assert call["link"] == "gsm"
+    return done.returncode, done.stdout + done.stderr, call
+
+
+def relay(link, port, **settings):
+    return {"relay": {"host": "localhost", "port": link.to(port), **settings}}
+
+
+def below_trace(message):
+    """A message below the trace fields on top of it."""
+    lines = message.split(b"\n")
+    while lines[0].startswith(TRACE):
+        del lines[0]
+        while lines[0][:1] in (b" ", b"\t"):
+            del lines[0]
+    return b"\n".join(lines)
+
+
+# Postfix
+
+def relay_settings(way, trust, postfix, certificate):
+    if way == "plain":
+        return postfix.smtp, {"tls": "none"}
+    pin = {"ca_file": certificate.authority, "fingerprint": f"sha256:{certificate.fingerprint.replace(':', '').lower()}"}
+    port, tls = {"STARTTLS": (postfix.submission, "starttls"), "implicit TLS": (postfix.submissions, "implicit")}[way]
+    return port, {"tls": tls, trust: pin[trust], "user": "owner", "password": PASSWORDS["owner"]}
+
+
+RELAYED = [pytest.param("plain", None, marks=shows("Postfix", "takes messages: plain, from a relay network", "unchanged"))]
+RELAYED += [pytest.param(way, trust, marks=shows("Postfix", f"takes messages: {way}, AUTH, {trust}", "unchanged"))
+            for way in ("STARTTLS", "implicit TLS") for trust in ("ca_file", "fingerprint")]
+
+
+@pytest.mark.parametrize("way, trust", RELAYED)
+def test_postfix_takes_the_queue(way, trust, site, link, postfix, boxes, provider_certificate):
+    port, settings = relay_settings(way, trust, postfix, provider_certificate)
+    site.configure(**relay(link, port, **settings))
+    for message in MESSAGES:
+        site.enqueue(message, to=["owner@shore.example"])
+    code, said, call = mailcheck(site, link)
+    assert (code, said) == (0, "")
+    arrived = boxes.messages("owner", len(MESSAGES))
+    assert sorted(map(below_trace, arrived)) == sorted(MESSAGES)
+    assert all((b"with ESMTPSA" in message) == (way != "plain") for message in arrived)
+    assert site.queued() == []
+    octets = sum(len(on_wire(message)) for message in MESSAGES)
+    assert (call["messages_out"], call["octets_out"], call["kept"], call["outcome"]) == (len(MESSAGES), octets, 0, "ok")
+    assert call["bytes_up"] > octets and call["bytes_down"] > 0
+
+
+@shows("Postfix", "takes one of three recipients, one 550, one 452", "one arrives, one notification, one waits")
+def test_postfix_takes_a_part(site, link, postfix, boxes):
+    site.configure(**relay(link, postfix.smtp, tls="none"))
+    site.enqueue(PLAIN, to=["owner@shore.example", "gone@shore.example", "full@shore.example"])
+    code, said, call = mailcheck(site, link)
+    assert (code, said) == (0, "")
+    [arrived] = boxes.messages("owner", 1)
+    assert below_trace(arrived) == PLAIN
+    [notification] = site.box("captain")
+    for line in (b"Final-Recipient: rfc822; gone@shore.example", b"Action: failed", b"Status: 5.1.6"):
+        assert line in notification.split(b"\n")
+    assert b"moved away" in notification and b"full@shore.example" not in notification
+    assert site.states() == {"owner@shore.example": "S", "gone@shore.example": "F", "full@shore.example": "-"}
+    assert (call["messages_out"], call["refused"], call["kept"]) == (1, 1, 1)
+
+
+@shows("Postfix", "takes an SMTPUTF8 message with a UTF-8 sender", "unchanged")
+def test_postfix_takes_utf8(site, link, postfix, boxes):
+    message = EIGHT_BIT.replace(b"Subject: 8-bit", "Subject: Grüße, 海".encode())
+    site.configure(**relay(link, postfix.smtp, tls="none"))
+    site.enqueue(message, to=["owner@shore.example"], sender="kapitän@yacht.example", smtputf8=True, body="8BITMIME",
+                 content="utf8")
+    code, said, _ = mailcheck(site, link)
+    assert (code, said) == (0, "")
+    [arrived] = boxes.messages("owner", 1)
+    assert below_trace(arrived) == message
+    assert "Return-Path: <kapitän@yacht.example>".encode() in arrived
+    assert b"with UTF8SMTP" in arrived
+
+
+def nothing_was_sent(site, call, boxes):
+    return len(site.queued()) == 1 and call["messages_out"] == 0 and boxes.messages("owner") == []
+
+
+# Who the other is
+
+@shows("Postfix", "refuses a wrong password", "exit code 69, the message waits")
+def test_wrong_password_at_postfix(site, link, postfix, boxes, provider_certificate):
+    port, settings = relay_settings("implicit TLS", "ca_file", postfix, provider_certificate)
+    site.configure(**relay(link, port, **settings | {"password": "wrong"}))
+    site.enqueue(PLAIN, to=["owner@shore.example"])
+    code, said, call = mailcheck(site, link)
+    assert code == 69
+    assert "the login was refused: 535 5.7.8" in said
+    assert nothing_was_sent(site, call, boxes)
+
+
+@pytest.mark.parametrize("way", [
+    pytest.param(way, marks=shows("Postfix", f"{way} with the wrong authority or fingerprint", "nothing is said to it"))
+    for way in ("STARTTLS", "implicit TLS")])
+@pytest.mark.parametrize("trust", ["ca_file", "fingerprint"])
+def test_another_than_postfix_is_not_talked_to(trust, way, site, link, postfix, boxes, tmp_path, provider_certificate):
+    port, settings = relay_settings(way, trust, postfix, provider_certificate)
+    settings[trust] = wrong(trust, tmp_path)
+    site.configure(**relay(link, port, **settings))
+    site.enqueue(PLAIN, to=["owner@shore.example"])
+    code, said, call = mailcheck(site, link)
+    assert code == 75
+    assert "the TLS handshake failed" in said
+    assert nothing_was_sent(site, call, boxes)
+
+
+def wrong(trust, folder):
+    (folder / "other").mkdir()
+    other = make_certificate(folder / "other")
+    return other.authority if trust == "ca_file" else f"sha256:{other.fingerprint}"
+
+
+@shows("Postfix", "is stopped", "exit code 75, the message waits")
+@shows("Dovecot", "is stopped", "exit code 75")
+def test_servers_are_stopped(site, link, boxes):
+    nobody = free_port()
+    site.configure(**relay(link, nobody, tls="none"), **account(link, nobody, tls="none"))
+    site.enqueue(PLAIN, to=["owner@shore.example"])
+    code, said, call = mailcheck(site, link)
+    assert code == 75
+    assert said.count("mailcheck: ") == 2
+    assert nothing_was_sent(site, call, boxes)
+
+
+# Dovecot
+
+def account(link, port, **settings):
+    into = {} if "envelope" in settings else {"box": "captain"}
+    return {"accounts": {"owner": {"type": "pop3", "host": "localhost", "port": link.to(port), "user": "owner",
+                                   "password": PASSWORDS["owner"], **into, **settings}}}
+
+
+def account_settings(way, dovecot, certificate, trust="ca_file"):
+    if way == "plain":
+        return dovecot.pop3, {"tls": "none"}
+    pin = {"ca_file": certificate.authority, "fingerprint": f"sha256:{certificate.fingerprint.replace(':', '').lower()}"}
+    port, tls = {"STLS": (dovecot.pop3, "starttls"), "implicit TLS": (dovecot.pop3s, "implicit")}[way]
+    return port, {"tls": tls, trust: pin[trust]}
+
+
+FETCHED = [("plain", "ca_file"), ("STLS", "ca_file"), ("STLS", "fingerprint"), ("implicit TLS", "ca_file"),
+           ("implicit TLS", "fingerprint")]
+
+
+@pytest.mark.parametrize("way, trust", [
+    pytest.param(way, trust, marks=shows(
+        "Dovecot", f"gives messages, deletes them: {way}" + (f", {trust}" if way != "plain" else ""), "unchanged"))
+    for way, trust in FETCHED])
+def test_dovecot_is_emptied(way, trust, site, link, dovecot, boxes, provider_certificate):
+    port, settings = account_settings(way, dovecot, provider_certificate, trust)
+    site.configure(**account(link, port, after="delete", **settings))
+    for message in MESSAGES:
+        boxes.deliver("owner", message)
+    code, said, call = mailcheck(site, link)
+    assert (code, said) == (0, "")
+    assert site.bodies("captain") == sorted(MESSAGES)
+    assert boxes.messages("owner") == []
+    octets = sum(len(on_wire(message)) for message in MESSAGES)
+    assert (call["messages_in"], call["octets_in"], call["outcome"]) == (len(MESSAGES), octets, "ok")
+    assert call["bytes_down"] > octets and call["bytes_up"] > 0
+
+
+@shows("Dovecot", "gives messages, keeps them; called twice, then a third", "each is fetched once")
+def test_dovecot_keeps(site, link, dovecot, boxes):
+    site.configure(**account(link, dovecot.pop3, tls="none", after="keep"))
+    boxes.deliver("owner", PLAIN)
+    boxes.deliver("owner", EIGHT_BIT)
+    assert [mailcheck(site, link)[2]["messages_in"] for _ in range(2)] == [2, 0]
+    boxes.deliver("owner", MESSAGES[2])
+    assert mailcheck(site, link)[2]["messages_in"] == 1
+    assert site.bodies("captain") == sorted(MESSAGES[:3])
+    assert len(boxes.messages("owner")) == 3
+
+
+@shows("Dovecot", "holds a whole domain's mail, by Delivered-To with a prefix", "each box has its own; postmaster the rest")
+def test_dovecot_holds_a_domain(site, link, dovecot, boxes):
+    site.configure(**account(link, dovecot.pop3, tls="none", envelope="Delivered-To", envelope_prefix="mbox-"))
+    for name in "captain", "cook", "nobody":
+        boxes.deliver("owner", f"Delivered-To: mbox-{name}@yacht.example\n".encode() + PLAIN.replace(b"plain", name.encode()))
+    code, said, call = mailcheck(site, link)
+    assert (code, said, call["messages_in"]) == (0, "", 3)
+    assert [message.count(b"Subject: cook\n") for message in site.box("cook")] == [1]
+    captains = b"".join(site.bodies("captain"))
+    assert captains.count(b"Subject: captain\n") == captains.count(b"Subject: nobody\n") == 1
+    assert len(site.box("captain")) == 2
+
+
+@shows("Dovecot", "refuses a wrong password", "exit code 69")
+def test_wrong_password_at_dovecot(site, link, dovecot, boxes):
+    site.configure(**account(link, dovecot.pop3, tls="none", password="wrong"))
+    boxes.deliver("owner", PLAIN)
+    code, said, call = mailcheck(site, link)
+    assert code == 69
+    assert "the login was refused" in said
+    assert (call["messages_in"], len(boxes.messages("owner"))) == (0, 1)
+
+
+@pytest.mark.parametrize("way", [
+    pytest.param(way, marks=shows("Dovecot", f"{way} with the wrong authority or fingerprint", "nothing is said to it"))
+    for way in ("STLS", "implicit TLS")])
+@pytest.mark.parametrize("trust", ["ca_file", "fingerprint"])
+def test_another_than_dovecot_is_not_talked_to(trust, way, site, link, dovecot, boxes, tmp_path, provider_certificate):
+    port, settings = account_settings(way, dovecot, provider_certificate, trust)
+    settings[trust] = wrong(trust, tmp_path)
+    site.configure(**account(link, port, **settings))
+    boxes.deliver("owner", PLAIN)
+    code, said, call = mailcheck(site, link)
+    assert code == 75
+    assert "the TLS handshake failed" in said
+    assert (call["messages_in"], len(boxes.messages("owner"))) == (0, 1)

@@ -1,0 +1,318 @@
+"""The pull: what the provider has is fetched once, into the right box, and is deleted there only as mail.cfg says."""
+
+import os
+import time
+
+import pytest
+
+from amsmail.transport import pull as pulling
+from amsmail.transport.result import PERMANENT, TEMPORARY
+from tests.mailcheck.peers import CUT, Provider
+from tests.mailcheck.sites import Shore, Site, account, without_trace
+
+
+@pytest.fixture
+def yacht(tmp_path):
+    return Site(tmp_path / "yacht")
+
+
+def pull(yacht, provider, **settings):
+    yacht.configure(accounts=account(provider.port, **settings))
+    return yacht.pull()
+
+
+def messages(*numbers):
+    return [(f"uid{n}", b"Subject: %d\r\n\r\nHello.\r\n" % n) for n in numbers]
+
+
+def subjects(yacht, box="captain"):
+    """The numbers in the subjects of a box, each with how many there are."""
+    return sorted(int(text.partition(b"Subject: ")[2].split()[0]) for text in yacht.box(box))
+
+
+def uids(provider):
+    return [uid for uid, _ in provider.messages]
+
+
+# What stays at the provider
+
+def test_from_an_amsmail_site(tmp_path, yacht):
+    with Shore(tmp_path / "shore", "pop3") as shore:
+        texts = [b"Subject: %d\n\n.dots\n..\n.\n" % n for n in range(20)]
+        for text in texts:
+            shore.put("yacht", text)
+        yacht.configure(accounts=account(shore.ports["pop3"]))
+        result = yacht.pull()
+        assert (result.done, result.kept, result.failures) == (20, 0, [])
+        assert result.octets == sum(len(t) + t.count(b"\n") for t in texts) < result.received
+        assert yacht.bodies("captain") == sorted(texts)
+        assert shore.box("yacht") == []
+        assert yacht.pull().done == 0 and len(yacht.box("captain")) == 20
+
+
+def test_delete(yacht):
+    with Provider(messages(1, 2)) as provider:
+        assert pull(yacht, provider).failures == []
+    assert subjects(yacht) == [1, 2] and provider.messages == []
+
+
+def test_keep(yacht):
+    with Provider(messages(1, 2)) as provider:
+        assert pull(yacht, provider, after="keep").done == 2
+        provider.messages += messages(3)
+        assert pull(yacht, provider, after="keep").done == 1
+    assert subjects(yacht) == [1, 2, 3] and len(provider.messages) == 3
+    assert provider.retrieved == ["uid1", "uid2", "uid3"]
+
+
+def test_keep_for_days(yacht, monkeypatch):
+    begin, left = time.time(), []
+    with Provider(messages(1)) as provider:
+        for day in (0, 1, 2, 2.9, 3.1):
+            monkeypatch.setattr(time, "time", lambda: begin + day * 86400)
+            pull(yacht, provider, after="keep 3 days")
+            left.append(len(provider.messages))
+            provider.messages += messages(2) if day == 2 else []
+    assert left == [1, 1, 1, 2, 1]
+    assert uids(provider) == ["uid2"] and subjects(yacht) == [1, 2]
+
+
+def test_from_keep_to_delete(yacht):
+    with Provider(messages(1, 2)) as provider:
+        pull(yacht, provider, after="keep")
+        provider.messages += messages(3)
+        pull(yacht, provider, after="delete")
+    assert provider.messages == [] and subjects(yacht) == [1, 2, 3]
+    assert provider.retrieved == ["uid1", "uid2", "uid3"]
+
+
+def test_a_clock_that_went_back_keeps_nothing(yacht, monkeypatch):
+    with Provider(messages(1)) as provider:
+        pull(yacht, provider, after="keep")
+        now = time.time()
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda: now - 1e7)
+            pull(yacht, provider, after="delete")
+    assert provider.messages == [] and subjects(yacht) == [1]
+
+
+BACKLOGS = {"all": [1, 2, 3, 4], "none": [], "newest 1": [4], "newest 3": [2, 3, 4], "newest 9": [1, 2, 3, 4]}
+
+
+@pytest.mark.parametrize("after", ["delete", "keep", "keep 1 days"])
+@pytest.mark.parametrize("backlog, fetched", BACKLOGS.items(), ids=BACKLOGS)
+def test_the_first_call(yacht, backlog, fetched, after, monkeypatch):
+    passed_over = [f"uid{n}" for n in range(1, 5) if n not in fetched]
+    with Provider(messages(1, 2, 3, 4)) as provider:
+        pull(yacht, provider, backlog=backlog, after=after)
+        assert subjects(yacht) == fetched
+        provider.messages += messages(5)
+        later = time.time() + 1e7
+        monkeypatch.setattr(time, "time", lambda: later)
+        pull(yacht, provider, backlog=backlog, after=after)
+        assert subjects(yacht) == [*fetched, 5]
+        pull(yacht, provider, backlog="all", after="delete")       # what was passed over is nobody's to delete
+    assert uids(provider) == passed_over and subjects(yacht) == [*fetched, 5]
+
+
+def test_a_first_call_with_nothing_there_was_the_first(yacht):
+    with Provider([]) as provider:
+        pull(yacht, provider, backlog="none")
+        provider.messages += messages(1)
+        pull(yacht, provider, backlog="none")
+    assert subjects(yacht) == [1]
+
+
+def test_a_uid_that_came_back_after_it_was_gone_is_a_new_message(yacht):
+    with Provider(messages(1)) as provider:
+        pull(yacht, provider)
+        pull(yacht, provider)
+        provider.messages = [("uid1", b"Subject: 2\r\n\r\n")]
+        pull(yacht, provider)
+    assert subjects(yacht) == [1, 2]
+
+
+def test_the_smallest_comes_first(yacht):
+    sizes = {1: 900, 2: 10, 3: 400}
+    with Provider([(f"uid{n}", b"x" * size + b"\r\n") for n, size in sizes.items()]) as provider:
+        pull(yacht, provider)
+    assert provider.retrieved == ["uid2", "uid3", "uid1"]
+
+
+# Without UIDL
+
+def test_without_uidl(yacht):
+    with Provider(messages(1, 2), uidl=False) as provider:
+        result = pull(yacht, provider)
+    assert result.failures == [] and subjects(yacht) == [1, 2] and provider.messages == []
+    assert any("no-uidl" in line for line in yacht.log)
+
+
+@pytest.mark.parametrize("settings", [{"after": "keep"}, {"after": "keep 3 days"}, {"backlog": "none"},
+                                      {"backlog": "newest 1"}], ids=str)
+def test_what_cannot_work_without_uidl(yacht, settings):
+    with Provider(messages(1, 2), uidl=False) as provider:
+        (kind, text), = pull(yacht, provider, **settings).failures
+    assert kind == PERMANENT and "UIDL" in text
+    assert provider.retrieved == [] and len(provider.messages) == 2
+
+
+# What lands on disk: (as sent by the provider, as stored, whether it is logged)
+FORMS = {
+    "plain": (b"Subject: x\r\n\r\nHello.\r\n", b"Subject: x\n\nHello.\n", False),
+    "dots": (b".\r\n..\r\n.x\r\n", b".\n..\n.x\n", False),
+    "a bare LF becomes a line end": (b"Subject: x\r\n\r\none\ntwo\r\n", b"Subject: x\n\none\ntwo\n", True),
+    "only bare LF": (b"Subject: x\n\none\n.two\n\r\n", b"Subject: x\n\none\n.two\n\n", True),
+    "a bare CR is kept": (b"Subject: x\r\n\r\none\rtwo\r\n", b"Subject: x\n\none\rtwo\n", True),
+    "CR CR LF": (b"one\r\r\ntwo\r\n", b"one\r\ntwo\n", True),
+    "NUL": (b"Subject: x\r\n\r\n\0\r\n", b"Subject: x\n\n\0\n", False),
+    "8 bit": (b"Subject: \xff\r\n\r\n\xe6\xf8\r\n", b"Subject: \xff\n\n\xe6\xf8\n", False),
+    "a huge line": (b"x" * 300_000 + b"\r\n", b"x" * 300_000 + b"\n", False),
+    "a huge header": (b"X: y\r\n" * 60_000 + b"\r\nbody\r\n", b"X: y\n" * 60_000 + b"\nbody\n", False),
+    "empty": (b"", b"", False),
+    "a blank line": (b"\r\n", b"\n", False),
+    "a header only": (b"Subject: x\r\n", b"Subject: x\n", False),
+    "a header and its blank line": (b"Subject: x\r\n\r\n", b"Subject: x\n\n", False),
+    "no last line end": (b"Subject: x\r\n\r\nend", b"Subject: x\n\nend\n", False),
+    "a dot in the middle that ends nothing": (b"a\r\n\r\n\n.\n\r\nb\r\n", b"a\n\n\n.\n\nb\n", True),
+}
+
+
+@pytest.mark.parametrize("way", [{}, {"envelope": "Delivered-To"}], ids=["one box", "by envelope"])
+@pytest.mark.parametrize("sent, stored, logged", FORMS.values(), ids=FORMS)
+def test_what_lands_on_disk(yacht, sent, stored, logged, way):
+    with Provider([("a", sent)]) as provider:
+        assert pull(yacht, provider, **way).failures == []
+    assert provider.messages == []
+    text, = yacht.box("captain")
+    assert without_trace(text) == stored
+    assert text.startswith(b"Received: from 127.0.0.1 (account owner)\n\tby yacht.example with POP3 id ")
+    assert any("bare-line-ends" in line for line in yacht.log) == logged
+    entry, = yacht.spool.box("captain").list()
+    assert f",S={len(text)},W={len(text) + text.count(b'%c' % 10)}" in entry.path and entry.size is not None
+
+
+# A whole domain in one account: (envelope, prefix, header, whose box)
+ENVELOPES = {
+    "Delivered-To": ("Delivered-To", "", "Delivered-To: cook@yacht.example", "cook"),
+    "X-Original-To": ("X-Original-To", "", "X-Original-To: cook@yacht.example", "cook"),
+    "Envelope-To": ("Envelope-To", "", "Envelope-To: <cook@yacht.example>", "cook"),
+    "Received": ("Received", "", "Received: from a by b with SMTP\r\n\tid 1 for <cook@yacht.example>; today", "cook"),
+    "Received, no brackets": ("Received", "", "Received: from a by b for cook@yacht.example; today", "cook"),
+    "the second Received": (
+        "Received", "", "Received: from b by c; today\r\nReceived: from a by b for <cook@yacht.example>; today", "cook"),
+    "case does not matter": ("Delivered-To", "", "DELIVERED-TO: Cook@Yacht.Example", "cook"),
+    "folded": ("Delivered-To", "", "Delivered-To:\r\n cook@yacht.example", "cook"),
+    "a prefix": ("Delivered-To", "mbox-", "Delivered-To: mbox-cook@yacht.example", "cook"),
+    "a prefix that is not there": ("Delivered-To", "mbox-", "Delivered-To: cook@yacht.example", "cook"),
+    "the topmost counts": (
+        "Delivered-To", "", "Delivered-To: cook@yacht.example\r\nDelivered-To: captain@yacht.example", "cook"),
+    "behind other fields": ("Delivered-To", "", "X: y\r\n z\r\nDelivered-To: cook@yacht.example\r\nA: b", "cook"),
+    "after 64 kB": ("Delivered-To", "", "X: y\r\n" * 20_000 + "Delivered-To: cook@yacht.example", "cook"),
+    "bare LF": ("Delivered-To", "", "X: y\nDelivered-To: cook@yacht.example\nA: b", "cook"),
+    "unknown box": ("Delivered-To", "", "Delivered-To: nobody@yacht.example", "captain"),
+    "another domain": ("Delivered-To", "", "Delivered-To: cook@far.example", "captain"),
+    "no address": ("Delivered-To", "", "Delivered-To: cook and others", "captain"),
+    "empty": ("Delivered-To", "", "Delivered-To:", "captain"),
+    "missing": ("Delivered-To", "", "To: cook@yacht.example", "captain"),
+    "in the body only": ("Delivered-To", "", "X: y\r\n\r\nDelivered-To: cook@yacht.example", "captain"),
+    "in the body only, bare LF": ("Delivered-To", "", "X: y\n\nDelivered-To: cook@yacht.example", "captain"),
+    "in the body, no header": ("Delivered-To", "", "\r\nDelivered-To: cook@yacht.example", "captain"),
+}
+
+
+@pytest.mark.parametrize("envelope, prefix, header, box", ENVELOPES.values(), ids=ENVELOPES)
+def test_a_whole_domain_in_one_account(yacht, envelope, prefix, header, box):
+    yacht.configure(relay={"host": "relay.example"})       # and yet nothing of it is relayed
+    text = header.encode() + b"\r\n\r\nHello.\r\n"
+    with Provider([("a", text)]) as provider:
+        assert pull(yacht, provider, envelope=envelope, envelope_prefix=prefix).failures == []
+    assert provider.messages == []
+    assert yacht.bodies(box) == [text.replace(b"\r\n", b"\n")]
+    assert yacht.box("cook" if box == "captain" else "captain") == [] and yacht.queued() == []
+
+
+# What goes wrong
+
+def test_one_message_that_is_not_sent(yacht):
+    with Provider(messages(1, 2, 3), replies={"RETR 2": "-ERR gone"}) as provider:
+        result = pull(yacht, provider)
+        assert [kind for kind, _ in result.failures] == [TEMPORARY]
+        assert (result.done, result.kept) == (2, 1)
+        assert subjects(yacht) == [1, 3] and uids(provider) == ["uid2"]
+        provider.replies.clear()
+        pull(yacht, provider)
+    assert subjects(yacht) == [1, 2, 3]
+
+
+# Replies that end a session before anything is fetched: by command, whether for good
+SESSIONS = {
+    "greeting": ("greeting", "-ERR Go away", TEMPORARY),
+    "[SYS/TEMP] greeting": ("greeting", "-ERR [SYS/TEMP] Later", TEMPORARY),
+    "wrong password": ("PASS", "-ERR Wrong", PERMANENT),
+    "[AUTH]": ("PASS", "-ERR [AUTH] Wrong", PERMANENT),
+    "[IN-USE]": ("PASS", "-ERR [IN-USE] Locked", TEMPORARY),
+    "[SYS/TEMP]": ("PASS", "-ERR [SYS/TEMP] Disk", TEMPORARY),
+    "[LOGIN-DELAY]": ("PASS", "-ERR [LOGIN-DELAY] Wait", TEMPORARY),
+    "[in-use] in small letters": ("PASS", "-ERR [in-use] Locked", TEMPORARY),
+    "no such user": ("USER", "-ERR Who?", PERMANENT),
+    "no LIST": ("LIST", "-ERR What?", TEMPORARY),
+    "LIST and UIDL disagree": ("LIST", "+OK\n1 10\n.", TEMPORARY),
+    "UIDL has one less": ("UIDL", "+OK\n1 uid1\n.", TEMPORARY),
+    "UIDL has other numbers": ("UIDL", "+OK\n1 uid1\n3 uid2\n.", TEMPORARY),
+    "LIST with a size that is none": ("LIST", "+OK\n1 10\n2 x\n.", TEMPORARY),
+    "LIST with nonsense": ("LIST", "+OK\nnonsense\n.", TEMPORARY),
+    "no POP3 at all": ("greeting", "220 smtp.example", TEMPORARY),
+    "an endless line": ("greeting", "+OK " + "x" * 100_000, TEMPORARY),
+}
+
+
+@pytest.mark.parametrize("command, reply, kind", SESSIONS.values(), ids=SESSIONS)
+def test_a_session_that_fails(yacht, command, reply, kind):
+    with Provider(messages(1, 2), replies={command: reply}) as provider:
+        result = pull(yacht, provider)
+    assert [k for k, _ in result.failures] == [kind], result.failures
+    assert yacht.box("captain") == [] and len(provider.messages) == 2 and provider.retrieved == []
+
+
+# The replies of a whole session with two messages, in order.
+REPLIES = ["greeting", "USER", "PASS", "UIDL", "LIST", "RETR 1", "DELE 1", "RETR 2", "DELE 2", "QUIT"]
+
+
+@pytest.mark.parametrize("instead", [CUT, "-ERR [SYS/TEMP] Later", "Hello?"], ids=["cut", "-ERR", "garbage"])
+@pytest.mark.parametrize("number", range(1, len(REPLIES) + 1), ids=REPLIES)
+def test_trouble_at_each_reply(yacht, number, instead):
+    """Nothing partial is seen, and the next run has every message exactly once."""
+    with Provider(messages(1, 2), at={number: instead}) as provider:
+        result = pull(yacht, provider)
+        assert provider.count >= number
+        refused_uidl = REPLIES[number - 1] == "UIDL" and str(instead).startswith("-ERR")
+        assert bool(result.failures) != refused_uidl
+        before = len(yacht.box("captain"))
+        assert subjects(yacht) == sorted(set(subjects(yacht)))
+        assert pull(yacht, provider).failures == []
+    assert subjects(yacht) == [1, 2] and before <= 2
+    assert provider.messages == []
+    assert provider.retrieved.count("uid1") <= 1 + (number == 6) and provider.retrieved.count("uid2") <= 1 + (number == 8)
+
+
+@pytest.mark.parametrize("octets", [0, 5, 1000, 100_000])
+def test_a_cut_in_a_body(yacht, octets):
+    large = b"Subject: 2\r\n\r\n" + b"A line of text.\r\n" * 10_000
+    with Provider([*messages(1), ("uid2", large)], cut_in_body=octets, cut_message=2) as provider:
+        (kind, _), = pull(yacht, provider).failures
+        assert kind == TEMPORARY and subjects(yacht) == [1]
+        assert os.listdir(os.path.join(yacht.spool.box("captain").path, "tmp")) == []
+        provider.cut_in_body = None
+        assert pull(yacht, provider).failures == []
+    assert subjects(yacht) == [1, 2] and provider.messages == []
+    assert large.replace(b"\r\n", b"\n") in map(without_trace, yacht.box("captain"))
+    assert provider.retrieved == ["uid1", "uid2", "uid2"]
+
+
+def test_a_silent_provider_is_given_up(yacht, monkeypatch):
+    monkeypatch.setattr(pulling, "_TIMEOUT", 0.2)
+    with Provider(messages(1)) as provider:
+        provider.reply = lambda *_: time.sleep(0.5) or provider.cut()
+        (kind, text), = pull(yacht, provider).failures
+    assert kind == TEMPORARY and "0.2 s" in text

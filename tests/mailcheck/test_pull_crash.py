@@ -1,0 +1,70 @@
+"""A pull that crashes at each successive file operation: in the end every message is here once, and gone there."""
+
+import pytest
+
+from tests.mailcheck.peers import Provider
+from tests.mailcheck.sites import Site, account, crash
+from tests.store.disk import Disk
+
+MESSAGES = [(f"uid{n}", b"Subject: %d\r\n\r\nHello.\r\n" % n) for n in (1, 2, 3)]
+WAYS = {"delete": {}, "whole domain": {"envelope": "Delivered-To"}, "newest 2": {"backlog": "newest 2"}}
+
+
+def prepared(folder, provider, way):
+    yacht = Site(folder, accounts=account(provider.port, **way))
+    yacht.spool.state("seen", "x")
+    yacht.start()
+    return yacht
+
+
+def subjects(yacht):
+    return sorted(int(text.partition(b"Subject: ")[2].split()[0]) for text in yacht.box("captain"))
+
+
+@pytest.fixture(params=WAYS)
+def way(request):
+    return WAYS[request.param]
+
+
+@pytest.fixture
+def count(tmp_path, way, monkeypatch):
+    """How many file operations the pull has."""
+    with Provider(MESSAGES) as provider:
+        yacht = prepared(tmp_path / "count", provider, way)
+        disk = Disk(yacht.spool.path)
+        assert crash(yacht, disk, yacht.pull, monkeypatch).failures == []
+    assert disk.count > 30
+    return disk.count
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["killed", "power cut"])
+def test_a_crash_at_each_operation(tmp_path, way, count, cut, monkeypatch):
+    wanted = [2, 3] if "backlog" in way else [1, 2, 3]
+    for n in range(1, count + 1):
+        with Provider(MESSAGES) as provider:
+            yacht = prepared(tmp_path / str(n), provider, way)
+            disk = Disk(yacht.spool.path, crash_at=n)
+            crash(yacht, disk, yacht.pull, monkeypatch)
+            if cut:
+                disk.power_cut()
+            yacht.start()
+            assert len(subjects(yacht)) == len(set(subjects(yacht))), (n, disk.operations)
+            assert yacht.pull().failures == []
+            assert subjects(yacht) == wanted, (n, disk.operations)
+            assert [uid for uid, _ in provider.messages] == [uid for uid, _ in MESSAGES if int(uid[3:]) not in wanted], n
+            assert yacht.pull().done == 0
+
+
+def test_killed_and_then_a_power_cut(tmp_path, way, count, monkeypatch):
+    """What a killed run left unflushed, and the next run took for granted, must survive a power cut after that."""
+    wanted = [2, 3] if "backlog" in way else [1, 2, 3]
+    for n in range(1, count + 1):
+        with Provider(MESSAGES) as provider:
+            yacht = prepared(tmp_path / str(n), provider, way)
+            disk = Disk(yacht.spool.path, crash_at=n)
+            crash(yacht, disk, yacht.pull, monkeypatch)
+            disk.crash_at = None
+            assert crash(yacht, disk, yacht.pull, monkeypatch).failures == []
+            disk.power_cut()
+            yacht.pull()
+            assert subjects(yacht) == wanted, (n, disk.operations)
