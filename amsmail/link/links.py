@@ -1,5 +1,7 @@
 """Links: what must be brought up before a provider can be reached, and down again afterwards."""
 
+import os
+import signal
 import subprocess
 
 _KILL_AFTER = 5     # seconds between asking a command to end and ending it
@@ -77,11 +79,16 @@ class CommandLink:
 
 
 def _end(process):
-    process.terminate()
+    """Ends a command and what it started: a dialler must not go on dialling when nobody hangs up after it any more."""
+    if os.name == "nt":
+        process.kill()
+        process.wait()
+        return
+    os.killpg(process.pid, signal.SIGTERM)
     try:
         process.wait(_KILL_AFTER)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

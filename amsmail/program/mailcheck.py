@@ -35,7 +35,7 @@ _OPTIONS = {"--now", "--quiet", "--progress"}
 
 
 class Stopped(Exception):
-    """SIGTERM or SIGINT came."""
+    """SIGTERM, SIGINT or SIGHUP came."""
 
 
 def main(arguments, default_config=DEFAULT_PATH):
@@ -96,6 +96,7 @@ class _Run:
         self._spool = Spool(self._site.spool, self._site.hostname)
         self._log = Log(job_sink("mailcheck", self._spool.state("mailcheck.log")), new_session())
         self._dialled = Dialled(self._spool.state("dialled"))
+        self._may_stop = False
         self._troubles = []         # (TEMPORARY or PERMANENT, text), in order
 
     def run(self):
@@ -123,9 +124,12 @@ class _Run:
         if name is None:
             return
         self._log("hanging-up", link=name, why="an earlier run dialled it and did not end properly")
-        if name in self._site.links:
-            self._down(name, links.make(self._site.links[name]))
+        link = links.make(self._site.links[name]) if name in self._site.links else None
+        if link and link.is_dialled:
+            self._down(name, link)
         else:
+            self._trouble(PERMANENT, f"link {name} MAY STILL BE UP: an earlier run dialled it and did not end properly, and "
+                                     "mail.cfg does not say any more how to hang it up")
             self._dialled.clear()
 
     # The call
@@ -136,7 +140,8 @@ class _Run:
         link = links.make(settings)
         call = {"id": self._log.session, "link": name or "none configured", "start": int(time.time())}
         begun = time.monotonic()
-        handlers = {s: signal.signal(s, _stop) for s in (signal.SIGTERM, signal.SIGINT)}
+        self._may_stop = True
+        handlers = {s: signal.signal(s, self._stop) for s in _stops()}
         results = []
         try:
             if link.is_dialled:
@@ -147,8 +152,7 @@ class _Run:
                 self._log("link-up", link=name)
                 results = self._work(settings.get("call_limit") or None)
             finally:
-                for s in handlers:
-                    signal.signal(s, _go_on)        # nothing stops the way down
+                self._may_stop = False      # nothing stops the way down
                 if link.is_dialled:
                     self._down(name, link)
         except LinkError as error:
@@ -159,9 +163,15 @@ class _Run:
             self._trouble(TEMPORARY, f"the disk failed: {error}")
         except Exception as error:
             self._trouble(TEMPORARY, f"a bug in mailcheck, please report it: {error!r} at {where(error)}")
+        self._write_ledger(call, results, time.monotonic() - begun)
         for s, handler in handlers.items():
             signal.signal(s, handler)
-        self._write_ledger(call, results, time.monotonic() - begun)
+
+    def _stop(self, number, _frame):
+        """Handles a signal.  Unlike SIG_IGN it is not inherited by the command that hangs up, which must stay stoppable."""
+        if self._may_stop:
+            self._may_stop = False
+            raise Stopped(signal.Signals(number).name)
 
     def _down(self, name, link):
         """Hangs up, twice if need be; the record stays if the link did not come down, so that the next run tries."""
@@ -183,11 +193,14 @@ class _Run:
         """Runs the worker until it ends or the call's time is over, and gives its results."""
         results = []
         deadline = time.monotonic() + limit if limit else None
+        # In a session of its own: Ctrl-C is for us, and we end the worker.
         worker = subprocess.Popen(_worker_command(self._site.path, self._log.session, self._everything),
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
         timer = _Alarm(worker, deadline)
         try:
             for line in worker.stdout:
+                if not line.endswith(b"\n"):
+                    break           # the worker was ended in the middle of it
                 event = json.loads(line)
                 if "octets" in event and "what" in event:
                     self._screen.progress(event["what"], event["octets"])
@@ -268,12 +281,10 @@ class _Alarm:
         return self._rang
 
 
-def _stop(number, _frame):
-    raise Stopped(signal.Signals(number).name)
-
-
-def _go_on(_number, _frame):
-    """Unlike SIG_IGN it is not inherited by the command that hangs up, which must stay stoppable."""
+def _stops():
+    """The signals that end a call; SIGHUP (the terminal is gone) unless nohup has it ignored."""
+    hangup = getattr(signal, "SIGHUP", None)
+    return [signal.SIGTERM, signal.SIGINT, *([hangup] if hangup and signal.getsignal(hangup) != signal.SIG_IGN else [])]
 
 
 def _worker_command(path, session, everything):

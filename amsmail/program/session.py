@@ -121,11 +121,15 @@ def _addresses(sock):
     """The client's IP address and ours.  A socket knows; on pipes the super-server's environment says it, but it must
     not be believed on a socket, where it would be the environment of whoever started the super-server."""
     if sock is None:
-        environment = (os.environ.get(name, "") for name in ("TCPREMOTEIP", "REMOTE_ADDR", "REMOTE_HOST"))
-        peer = next((value for value in environment if networks.number(value)), "")
-        return networks.unmapped(peer), ""
+        return _from_environment("TCPREMOTEIP", "REMOTE_ADDR", "REMOTE_HOST"), _from_environment("TCPLOCALIP")
     try:
         ends = sock.getpeername(), sock.getsockname()
     except OSError:
         return "", ""
     return tuple(networks.unmapped(end[0]) if isinstance(end, tuple) else "" for end in ends)
+
+
+def _from_environment(*names):
+    """The first of these variables that holds an IP address, '' if none does."""
+    values = (os.environ.get(name, "") for name in names)
+    return networks.unmapped(next((value for value in values if networks.number(value)), ""))

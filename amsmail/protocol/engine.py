@@ -13,6 +13,9 @@ from amsmail.wire.lines import LineBuffer
 from amsmail.wire.value import Value
 
 
+ENOUGH = 1 << 16        # octets of output that are worth sending although more input is here
+
+
 class Misuse(Exception):
     """The program used the engine wrongly: a bug."""
 
@@ -29,6 +32,12 @@ class StartTls(Event):
 
     __slots__ = ()
     asks = True
+
+
+class Flush(Event):
+    """So much output is waiting that it should be sent before more is made: for the pump, which answers nothing."""
+
+    __slots__ = ()
 
 
 class Closed(Event):
@@ -63,6 +72,8 @@ class Engine:
         if self._question is not None:
             raise Misuse(f"{self._question!r} was not answered")
         while not self._events:
+            if self._waiting > ENOUGH:
+                return Flush()
             if self._closed:
                 raise Misuse("the session is over")
             if not self._step():
@@ -85,11 +96,6 @@ class Engine:
         self._output.clear()
         self._waiting = 0
         return data
-
-    @property
-    def waiting(self):
-        """How many octets output() would give."""
-        return self._waiting
 
     def _emit(self, event):
         self._events.append(event)

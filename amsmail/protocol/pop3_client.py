@@ -23,8 +23,8 @@ class Listed(Value):
 
 
 class Choose(Event):
-    """What is there: `messages` are Listed, `has_uids` says whether the server can UIDL.  Answer with (numbers to fetch,
-    numbers to delete without fetching)."""
+    """What is there: `messages` are Listed, `has_uids` says whether the server can UIDL.  Answer with (numbers to
+    fetch, numbers to delete without fetching)."""
 
     __slots__ = ("messages", "has_uids")
     asks = True

@@ -25,8 +25,9 @@ LEGAL = {
 
 
 class Settings(Value):
-    """What this server offers: `errors`, the limit; `starttls`, whether there is a certificate; `secure`, whether TLS is
-    on from the start; `cleartext_login`, whether this client may log in without TLS; `version` for IMPLEMENTATION."""
+    """What this server offers: `errors`, the limit; `starttls`, whether there is a certificate; `secure`, whether TLS
+    is on from the start; `cleartext_login`, whether this client may log in without TLS; `version` for
+    IMPLEMENTATION."""
 
     __slots__ = ("errors", "starttls", "secure", "cleartext_login", "version")
     defaults = {"errors": 20, "starttls": False, "secure": False, "cleartext_login": False, "version": ""}

@@ -1,7 +1,8 @@
 """The SMTP client's side of a session (RFC 5321): the push to a relay.
 
-Nothing is sent after EHLO, STARTTLS, AUTH or DATA before its reply.  Where the server offers PIPELINING (RFC 2920), MAIL,
-RCPT and DATA of a message go out in one flight.  A recipient counts as sent only after the reply to the whole message.
+Nothing is sent after EHLO, STARTTLS, AUTH or DATA before its reply.  Where the server offers PIPELINING (RFC 2920),
+MAIL, RCPT and DATA of a message go out in one flight.  A recipient counts as sent only after the reply to the
+whole message.
 """
 
 from amsmail.protocol.engine import Event, StartTls
@@ -24,8 +25,8 @@ class Login(Value):
 
 
 class Message(Value):
-    """A message to send: `key` is the caller's name for it; `envelope` an Envelope, of whose recipients those at `indexes`
-    are to be tried; `size` in octets as on the wire, before dot-stuffing."""
+    """A message to send: `key` is the caller's name for it; `envelope` an Envelope, of whose recipients those at
+    `indexes` are to be tried; `size` in octets as on the wire, before dot-stuffing."""
 
     __slots__ = ("key", "envelope", "indexes", "size")
 
@@ -102,8 +103,8 @@ class SmtpClient(ScriptEngine):
         if not self._starttls:
             return True
         if "STARTTLS" not in self._extensions:
-            yield SessionFailed(NOT_OFFERED, Reply(554, "5.7.10", "The server does not offer STARTTLS, and nothing is sent "
-                                                                  "in the clear"))
+            yield SessionFailed(NOT_OFFERED, Reply(
+                554, "5.7.10", "The server does not offer STARTTLS, and nothing is sent in the clear"))
             return False
         reply = yield from self._command("STARTTLS")
         if not reply.ok:
@@ -159,7 +160,7 @@ class SmtpClient(ScriptEngine):
             if accepted:
                 yield from self._send_body(message)
             else:
-                self._send(b".\r\n")        # nobody will get it, but the server waits for a body (RFC 2920, section 3.1)
+                self._send(b".\r\n")    # nobody will get it, but the server waits for a body (RFC 2920, section 3.1)
             final = yield from self._reply()
         else:
             final = _UNEXPECTED if data.ok else data        # a 2xx before the body is no promise

@@ -1,5 +1,5 @@
-"""The SMTP server's side of a session (RFC 5321), with SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), PIPELINING (2920),
-CHUNKING (3030), ENHANCEDSTATUSCODES (2034), DSN (3461), STARTTLS (3207) and AUTH (4954).
+"""The SMTP server's side of a session (RFC 5321), with SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), PIPELINING
+(2920), CHUNKING (3030), ENHANCEDSTATUSCODES (2034), DSN (3461), STARTTLS (3207) and AUTH (4954).
 
 What is legal when is the table LEGAL below: state -> verbs.  The states:
 
@@ -124,7 +124,7 @@ class SmtpServer(Engine):
         self._secure = settings.secure
         self._user = ""
         self._helo = ""
-        self._extended = False
+        self._extended = self._tried_login = False
         self._errors = self._login_failures = 0
         self._read = self._read_command
         self._command = b""
@@ -208,9 +208,8 @@ class SmtpServer(Engine):
         elif self._chunk_last:
             self._end_body()
         elif self._dropped:
-            reply, self._dropped = self._dropped, None
             self._reset()
-            self._fail(*reply)
+            self._fail(*self._fault(self._scanner.found))
         else:
             self._reply(250, "2.0.0", f"{self._chunk_size} octets received")
         return True
@@ -225,19 +224,27 @@ class SmtpServer(Engine):
         self._refuse(Reply(code, status, text))
 
     def _fail_line(self, text):
-        """Answers a line that is no command.  If it was meant to be a BDAT, octets follow that will be read as commands:
-        without a transaction that is safe."""
+        """Answers a line that is no command.  If it was meant to be a BDAT, octets follow that will be read as
+        commands: without a transaction that is safe."""
         if self._command[:4].upper() == b"BDAT":
             self._abandon("a wrong BDAT")
         self._fail(500, "5.5.2", text)
 
     def _refuse(self, reply):
         self._send(reply.encode())
-        self._emit(Refused(_loggable(self._command), reply))
+        self._emit(Refused(self._loggable(), reply))
         self._errors += reply.permanent
         if self._errors >= self._settings.errors or self._login_failures >= LOGIN_FAILURES:
             self._abandon("too many errors")
             self._say_goodbye("4.7.0", "too many errors")
+
+    def _loggable(self):
+        """The command as text for the log, without what may be a password: AUTH's arguments, and lines that a client which
+        tried to log in sent too early."""
+        verb, _ = _split(self._command)
+        if verb == "AUTH" or self._tried_login and verb not in COMMANDS:
+            return "AUTH ..." if verb == "AUTH" else "..."
+        return without_end(self._command).decode("utf-8", "replace")
 
     def _say_goodbye(self, status, why):
         self._reply(421, status, f"{self._settings.hostname} closes the connection: {why}")
@@ -392,6 +399,7 @@ class SmtpServer(Engine):
             self._emit(StartTls())
 
     def _auth(self, argument):
+        self._tried_login = True
         mechanism, _, response = argument.partition(" ")
         mechanism = mechanism.upper()
         if self._user:
@@ -426,33 +434,41 @@ class SmtpServer(Engine):
         self._scanner = BareScanner()
         self._body_size = 0
         self._body_tail = b"\r\n"
-        self._dropped = None        # what the final reply will be if the body was dropped on the way
+        self._dropped = False       # whether the body was dropped on the way; the reply waits for its end
 
     def _body_data(self, data):
-        if not data or self._dropped:
-            return
         self._body_size += len(data)
         self._scanner.feed(data)
-        if self._body_size > self._settings.size:
-            self._drop_body(552, "5.3.4", f"At most {self._settings.size} octets a message here")
-        elif self._scanner.found:
-            self._drop_body(*_BARE)
+        if self._dropped or not data:
+            return
+        fault = self._fault(self._scanner.found)
+        if fault:
+            self._drop_body(fault)
         else:
             self._body_tail = (self._body_tail + data)[-2:]
             self._emit(BodyData(data))
 
-    def _drop_body(self, code, status, text):
-        self._dropped = (code, status, text)
-        self._emit(DropBody(text))
+    def _fault(self, bare):
+        """What the body as far as it came is refused with, None if nothing is wrong.  Of two faults it is always the
+        same that is told, in whatever pieces they came."""
+        if bare:
+            return _BARE
+        if self._body_size > self._settings.size:
+            return 552, "5.3.4", f"At most {self._settings.size} octets a message here"
+        return None
+
+    def _drop_body(self, fault):
+        self._dropped = True
+        self._emit(DropBody(fault[2]))
 
     def _end_body(self):
         self._read = self._read_command
-        if not self._dropped and self._scanner.found_at_end:
-            self._drop_body(*_BARE)
-        if self._dropped:
-            reply, self._dropped = self._dropped, None
+        fault = self._fault(self._scanner.found_at_end)
+        if fault:
+            if not self._dropped:
+                self._drop_body(fault)
             self._reset()
-            self._fail(*reply)
+            self._fail(*fault)
             return
         completed = self._body_tail != b"\r\n"
         if completed:
@@ -468,7 +484,7 @@ class SmtpServer(Engine):
     def _reset(self):
         self._state = "ready" if self._helo else "fresh"
         self._envelope = self._candidate = None
-        self._dropped = None
+        self._dropped = False
 
     # Answers
 
@@ -580,9 +596,3 @@ def _split(line):
     except UnicodeDecodeError:
         return verb, None
     return verb, None if any(c < " " and c != "\t" or "\x7f" <= c <= "\x9f" for c in argument) else argument
-
-
-def _loggable(line):
-    """A command line as text for the log; what AUTH says may be a password."""
-    words = line.rstrip(b"\r\n").decode("utf-8", "replace")
-    return words[:4] + " ..." if words[:4].upper() == "AUTH" else words

@@ -67,9 +67,9 @@ class PipeCarrier:
 
     def receive(self, timeout):
         """As SocketCarrier.receive."""
-        if os.name != "nt" and not select.select([self._in], [], [], timeout)[0]:
-            raise TimedOut(f"nothing came for {timeout:g} s")
         try:
+            if os.name != "nt" and not select.select([self._in], [], [], timeout)[0]:
+                raise TimedOut(f"nothing came for {timeout:g} s")
             return os.read(self._in, _PIECE)
         except OSError as error:
             raise StreamError(f"the pipe broke: {error.strerror}") from error
@@ -78,9 +78,9 @@ class PipeCarrier:
         """As SocketCarrier.send."""
         view = memoryview(data)
         while view:
-            if os.name != "nt" and not select.select([], [self._out], [], timeout)[1]:
-                raise TimedOut(f"the peer took nothing for {timeout:g} s")
             try:
+                if os.name != "nt" and not select.select([], [self._out], [], timeout)[1]:
+                    raise TimedOut(f"the peer took nothing for {timeout:g} s")
                 view = view[os.write(self._out, view[:_PIPE_PIECE]):]
             except OSError as error:
                 raise StreamError(f"the pipe broke: {error.strerror}") from error

@@ -75,11 +75,11 @@ class _Pull:
         pump.run(engine, self._stream, lambda event: handlers[type(event)](event))
 
     def close(self):
-        if self._delivery:
-            self._delivery.abort()
         if self._stream:
             self._stream.close()
             self.result.count(self._stream)
+        if self._delivery:
+            self._delivery.abort()
 
     def _start_tls(self, engine, provider):
         self._stream.write(engine.output())

@@ -4,10 +4,8 @@ It flushes only when it is about to wait for input, so the replies to a pipeline
 much is waiting that memory would grow.
 """
 
-from amsmail.protocol.engine import Closed
+from amsmail.protocol.engine import Closed, Flush
 from amsmail.transport.carrier import StreamError, TimedOut
-
-_ENOUGH = 1 << 16
 
 
 def run(engine, stream, handle):
@@ -27,14 +25,15 @@ def run(engine, stream, handle):
             else:
                 engine.receive(data)
             continue
+        if isinstance(event, Flush):
+            stream.write(engine.output())
+            continue
         answer = handle(event)
         if isinstance(event, Closed):
             _last_words(engine, stream)
             return event
         if event.asks:
             engine.answer(answer)
-        if engine.waiting > _ENOUGH:
-            stream.write(engine.output())
 
 
 def _last_words(engine, stream):

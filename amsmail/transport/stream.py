@@ -1,5 +1,7 @@
 """Bytes to and from a peer over a carrier, in the clear or in TLS."""
 
+from amsmail.transport.carrier import StreamError
+
 
 class Stream:
     """What a pump reads from and writes to.  `timeout` is the deadline in seconds; `sent` and `received` count octets on

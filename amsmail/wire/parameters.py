@@ -1,4 +1,5 @@
-"""The parameters of MAIL and RCPT: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), AUTH (RFC 4954), DSN (RFC 3461)."""
+"""The parameters of MAIL and RCPT: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), AUTH (RFC 4954) and those of
+DSN (RFC 3461)."""
 
 from amsmail.wire.lines import is_number
 
@@ -14,8 +15,8 @@ class ParameterError(ValueError):
 
 
 def is_xtext(text):
-    """Whether `text` is xtext (RFC 3461, section 4): printable ASCII, with + only before two upper-case hex digits; what
-    they stand for is printable too (section 4.4), since it goes into the fields of a notification."""
+    """Whether `text` is xtext (RFC 3461, section 4): printable ASCII, with + only before two upper-case hex digits;
+    what they stand for is printable too (section 4.4), since it goes into the fields of a notification."""
     pieces = text.split("+")
     return (all("!" <= c <= "~" and c != "=" for c in text)
             and all(len(p) >= 2 and all(c in "0123456789ABCDEF" for c in p[:2]) for p in pieces[1:])

@@ -5,7 +5,8 @@ from amsmail.wire.parameters import from_xtext
 from amsmail.wire.value import Value
 
 _WORDS = {
-    "failed": ("Mail could not be delivered", "could not be delivered to the following addresses. It will not be tried again."),
+    "failed": ("Mail could not be delivered",
+               "could not be delivered to the following addresses. It will not be tried again."),
     "relayed": ("Mail was passed on", "was passed on to a mail system that sends no notice of delivery."),
     "delivered": ("Mail was delivered", "was delivered."),
 }

@@ -1,9 +1,12 @@
-"""Collects what the tests show, and writes docs/INTEROP if asked to. The provider's servers as fixtures."""
+"""Collects what the tests show, and writes docs/INTEROP if asked to. The yacht's and the provider's servers."""
 
 import pytest
 
+from ..etc.test_super_servers import openbsd_inetd, serving, xinetd
 from ..real.conftest import boxes, dovecot, folder, postfix, provider_certificate
+from ..real.process import public_folder
 from . import table
+from .yacht import Yacht
 
 __all__ = ["boxes", "dovecot", "folder", "postfix", "provider_certificate"]
 
@@ -40,3 +43,20 @@ def pytest_terminal_summary(terminalreporter, config):
     else:
         table.FILE.write_text(table.text(_shown))
         terminalreporter.line(f"{table.FILE} is written.")
+
+
+@pytest.fixture(scope="module", params=[
+    pytest.param(xinetd, marks=table.shows("xinetd", "etc/xinetd.d: all of the above come by it", "as told above")),
+    pytest.param(openbsd_inetd, marks=table.shows("openbsd-inetd", "etc/inetd.conf: all of the above come by it", "as told above"))])
+def served_yacht(request):
+    with public_folder() as folder:
+        yacht = Yacht(folder)
+        with serving(yacht, request.param):
+            yield yacht
+
+
+@pytest.fixture
+def yacht(served_yacht):
+    """The yacht's servers, run by each super-server, with nothing in engineer's box and in the queue."""
+    served_yacht.empty()
+    return served_yacht

@@ -2,6 +2,7 @@
 
 from email.utils import formatdate
 
+TRACE = b"Return-Path:", b"X-Original-To:", b"Delivered-To:", b"Received:"
 HEADER = ("From: Captain <captain@yacht.example>\n"
           "To: Engineer <engineer@yacht.example>\n"
           f"Date: {formatdate(1763700946)}\n"
@@ -34,3 +35,13 @@ MESSAGES = [
 
 def on_wire(message):
     return message.replace(b"\n", b"\r\n")
+
+
+def below_trace(message):
+    """A message without the trace fields on top, whoever put them there."""
+    lines = message.split(b"\n")
+    while lines[0].startswith(TRACE):
+        del lines[0]
+        while lines[0][:1] in (b" ", b"\t"):
+            del lines[0]
+    return b"\n".join(lines)

@@ -11,12 +11,10 @@ from ..mailcheck.sites import Site
 from ..real.certificate import make_certificate
 from ..real.conftest import PASSWORDS
 from ..real.process import free_port
-from .messages import EIGHT_BIT, MESSAGES, PLAIN, on_wire
+from .messages import EIGHT_BIT, MESSAGES, PLAIN, below_trace, on_wire
 from .table import FOLDER, shows
-from .yacht import delivered
 
 PROJECT = FOLDER.parents[1]
-TRACE = b"Return-Path:", b"X-Original-To:", b"Delivered-To:", b"Received:"
 
 
 class Link:
@@ -70,16 +68,6 @@ def mailcheck(site, link):
 
 def relay(link, port, **settings):
     return {"relay": {"host": "localhost", "port": link.to(port), **settings}}
-
-
-def below_trace(message):
-    """A message below the trace fields on top of it."""
-    lines = message.split(b"\n")
-    while lines[0].startswith(TRACE):
-        del lines[0]
-        while lines[0][:1] in (b" ", b"\t"):
-            del lines[0]
-    return b"\n".join(lines)
 
 
 # Postfix

@@ -8,29 +8,13 @@ import pytest
 
 from ..etc.clients import trusting
 from ..etc.installation import PASSWORD
-from ..etc.test_super_servers import SUPER_SERVERS, serving
 from ..real import clients
-from ..real.process import public_folder
 from .messages import EIGHT_BIT, MESSAGES, PLAIN, on_wire
 from .table import shows
-from .yacht import SENDING, Yacht, in_url
+from .yacht import SENDING, in_url
 
 CAPTAIN, ENGINEER, STRANGER = "captain@yacht.example", "engineer@yacht.example", "agent@port.example"
 LOGIN = {"plain": "no login", "STARTTLS": "AUTH PLAIN", "implicit TLS": "AUTH PLAIN"}
-
-
-@pytest.fixture(scope="module", params=SUPER_SERVERS)
-def running_yacht(request):
-    with public_folder() as folder:
-        yacht = Yacht(folder)
-        with serving(yacht, request.param):
-            yield yacht
-
-
-@pytest.fixture
-def yacht(running_yacht):
-    running_yacht.empty()
-    return running_yacht
 
 
 def ways(program, did="sends", result="arrives unchanged"):

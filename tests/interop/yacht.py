@@ -86,6 +86,6 @@ def in_url(server):
 
 
 def delivered(maildir):
-    """What a client has put into a Maildir, with LF line ends."""
+    """What a client has put into a Maildir, with LF line ends, sorted."""
     files = [file for part in ("new", "cur") for file in (maildir / part).iterdir()]
-    return [file.read_bytes().replace(b"\r\n", b"\n") for file in files]
+    return sorted(file.read_bytes().replace(b"\r\n", b"\n") for file in files)

@@ -53,6 +53,7 @@ class Peer:
             if self._stopping:
                 self._socket.close()
                 return
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket.settimeout(5)
             self._input = b""
             self.sessions += 1

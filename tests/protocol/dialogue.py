@@ -3,7 +3,7 @@
 from amsmail.transport.tls import ClientTls
 
 from .site import Site
-from .tokens import Pattern, sent
+from .tokens import Pattern, sent, shown_octets
 
 
 class Step:
@@ -116,7 +116,7 @@ class Player:
         assert good(found), self._failure(found, wanted)
 
     def _failure(self, found, wanted):
-        shown = found.decode("utf-8", "backslashreplace") if isinstance(found, bytes) else found
+        shown = shown_octets(found) if isinstance(found, bytes) else found
         return f"{self._name}:{self._step.number}\n--- expected\n{wanted}\n--- found\n{shown}"
 
 

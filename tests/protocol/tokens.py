@@ -41,6 +41,12 @@ def sent(text, end=b"\r\n"):
     return octets(text.removesuffix("<NOEOL>")) + (b"" if text.endswith("<NOEOL>") else end)
 
 
+def shown_octets(data):
+    """Octets as a person may read them: lines, with all that cannot be seen named."""
+    text = data.replace(b"\r\n", b"\n").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() or c == "\n" else f"<x{ord(c):02X}>" for c in text)
+
+
 class Pattern:
     """What is expected: `lines` of a dialogue, each with `end` behind it.  A pattern with a name, {id first}, is the
     same text wherever it comes in the dialogue; `known` remembers it."""

@@ -72,9 +72,10 @@ class _Client:
         """The next `count` lines, fewer if the server closes before, all of them if `count` is None."""
         while (count is None or self._seen.count(b"\n") < count) and (data := self.stream.read()):
             self._seen += data
-        at = len(self._seen) if count is None else len(b"".join(self._seen.splitlines(keepends=True)[:count]))
-        lines, self._seen = self._seen[:at], self._seen[at:]
-        return lines
+        lines = self._seen.split(b"\n")
+        rest = b"" if count is None else b"\n".join(lines[count:])
+        found, self._seen = self._seen[:len(self._seen) - len(rest)], rest
+        return found
 
     def hang_up(self):
         """Sends no more, and waits for the server's end; gives what the server still said."""

@@ -1,0 +1,276 @@
+"""The clients at sea: each sends messages, fetches them, or does both in one go.
+
+They run with their defaults, except that mail is deleted at the provider once it is fetched (mbsync has no simple way to
+do that and leaves it there), and that Postfix with one connection is told so.  A peer's methods `prepare`, `work` and
+`fetched` are called in this order; only `work` is measured, and it runs on host `sea`.
+"""
+
+import os
+import poplib
+import shlex
+import smtplib
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.mailcheck.sites import Site
+from tests.real import clients
+from tests.real.packages import environment, tree
+from tests.real.postfix import Postfix
+
+from .corpus import RECIPIENT, SENDER
+from .link import SHORE
+from .providers import NAME, OWNER, PASSWORDS
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+ESTABLISHED = "01"              # in /proc/net/tcp
+
+
+class Failure(Exception):
+    """The client did not do its work; the text is what it says."""
+
+
+class Peer:
+    """One client with a new home: a subclass has its name and what it can do.  `provider` has ports and certificate."""
+
+    sends = fetches = False
+    remembers = False           # whether an earlier call makes the next one cheaper
+
+    def __init__(self, home, provider):
+        self.home, self.provider = home, provider
+        home.mkdir()
+        home.chmod(0o755)
+        self.maildir = home / "inbox"
+
+    def prepare(self, messages):
+        """Gets ready to send `messages`."""
+        self.messages = messages
+
+    def work(self):
+        """Sends and fetches.  Raises Failure."""
+        raise NotImplementedError
+
+    def fetched(self):
+        """The messages that came."""
+        folder = self.maildir / "new"
+        return [file.read_bytes() for file in folder.iterdir()] if folder.exists() else []
+
+    def server(self, service):
+        return clients.Server(self.provider.ports[service], OWNER, PASSWORDS[OWNER], "implicit",
+                              self.provider.certificate.authority, SHORE)
+
+    def context(self):
+        return ssl.create_default_context(cafile=self.provider.certificate.authority)
+
+
+def _checked(result):
+    if result.code:
+        raise Failure(f"exit code {result.code}: {result.output[-2000:]}")
+
+
+# amsmail
+
+class Amsmail(Peer):
+    """mailcheck, with a link that is always up."""
+
+    name, account_type, service = "amsmail", "pop3", "pop3s"
+    sends = fetches = remembers = True
+
+    def __init__(self, home, provider, sends=True, fetches=True):
+        super().__init__(home, provider)
+        common = {"host": SHORE, "tls": "implicit", "user": OWNER, "password": PASSWORDS[OWNER],
+                  "ca_file": provider.certificate.authority}
+        sections = {"links": {"sea": {"type": "always"}}}
+        if sends:
+            sections["relay"] = {**common, "port": provider.ports["submissions"]}
+        if fetches:
+            sections["accounts"] = {"owner": {**common, "type": self.account_type, "box": "captain",
+                                              "port": provider.ports[self.service]}}
+        self._site = Site(home / "site", **sections)
+
+    def prepare(self, messages):
+        for message in messages:
+            self._site.enqueue(message, [RECIPIENT], SENDER)
+        box = self._site.spool.box("captain")
+        for entry in box.list():
+            box.remove(entry)
+
+    def work(self):
+        done = subprocess.run([sys.executable, CHECKOUT / "bin/mailcheck", "--quiet", self._site.path],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        _checked(clients.Result(done.returncode, done.stdout))
+
+    def fetched(self):
+        return self._site.box("captain")
+
+
+class AmsmailImap(Amsmail):
+    name, account_type, service = "amsmail-imap", "imap", "imaps"
+
+    @staticmethod
+    def is_possible():
+        spec = (CHECKOUT / "amsmail/site/mail.spec").read_text()
+        return "imap" in next(line for line in spec.partition("[accounts]")[2].splitlines() if line.startswith("type ="))
+
+
+# Those that send
+
+class Smtplib(Peer):
+    """What a script does: one connection, a message after the other."""
+
+    name, sends = "smtplib", True
+
+    def work(self):
+        server = self.server("submissions")
+        try:
+            with smtplib.SMTP_SSL(server.host, server.port, "yacht.example", context=self.context()) as smtp:
+                smtp.login(server.user, server.password)
+                for message in self.messages:
+                    smtp.sendmail(SENDER, RECIPIENT, message)
+        except (OSError, smtplib.SMTPException) as error:
+            raise Failure(repr(error)) from error
+
+
+class Msmtp(Peer):
+    """One run a message: that is how it is used."""
+
+    name, sends = "msmtp", True
+
+    def work(self):
+        for message in self.messages:
+            _checked(clients.msmtp(self.server("submissions"), self.home, SENDER, [RECIPIENT],
+                                   message.replace(b"\r\n", b"\n")))
+
+
+SMARTHOST = """
+relayhost = [{server.host}]:{server.port}
+default_transport = smtp
+virtual_mailbox_domains =
+myhostname = yacht.example
+inet_interfaces = all
+smtp_tls_wrappermode = yes
+smtp_tls_security_level = secure
+smtp_tls_secure_cert_match = {name}
+smtp_tls_CAfile = {server.authority}
+smtp_sasl_auth_enable = yes
+smtp_sasl_security_options = noanonymous
+smtp_sasl_password_maps = inline:{{ {{ [{server.host}]:{server.port} = {server.user}:{server.password} }} }}
+import_environment = MAIL_CONFIG PATH LD_LIBRARY_PATH SASL_PATH
+"""
+
+
+class PostfixAtSea(Peer):
+    """Postfix finds its queue full when it starts, as after a while without a link."""
+
+    name, sends = "postfix", True
+    settings = ""
+
+    def prepare(self, messages):
+        server = self.server("submissions")
+        self._postfix = _Smarthost(self.home / "postfix", clients.make_maildir(self.home / "unused"),
+                                   settings=SMARTHOST.format(server=server, name=NAME) + self.settings)
+        self._postfix.fill(messages)
+
+    def work(self):
+        with self._postfix.running():
+            while self._postfix.is_busy():
+                time.sleep(0.1)
+
+
+class PostfixOne(PostfixAtSea):
+    name, settings = "postfix-1", "default_destination_concurrency_limit = 1\n"
+
+
+class _Smarthost(Postfix):
+    def fill(self, messages):
+        """Puts messages in the queue before it runs."""
+
+
+# Those that fetch
+
+class Poplib(Peer):
+    """What a script does."""
+
+    name, fetches = "poplib", True
+
+    def work(self):
+        server = self.server("pop3s")
+        clients.make_maildir(self.maildir)
+        try:
+            pop = poplib.POP3_SSL(server.host, server.port, context=self.context())
+            pop.user(server.user)
+            pop.pass_(server.password)
+            for n in range(1, pop.stat()[0] + 1):
+                (self.maildir / "new" / str(n)).write_bytes(b"\r\n".join(pop.retr(n)[1]) + b"\r\n")
+                pop.dele(n)
+            pop.quit()
+        except (OSError, poplib.error_proto) as error:
+            raise Failure(repr(error)) from error
+
+
+class Fetchmail(Peer):
+    name, fetches, service, protocol = "fetchmail", True, "pop3s", "pop3"
+
+    def work(self):
+        _checked(clients.fetchmail(self.server(self.service), self.home, "--protocol", self.protocol,
+                                   "--sslcommonname", NAME, into=self.maildir))
+
+
+class FetchmailImap(Fetchmail):
+    name, service, protocol = "fetchmail-imap", "imaps", "imap"
+
+
+class Mpop(Peer):
+    name, fetches = "mpop", True
+
+    def work(self):
+        _checked(clients.mpop(self.server("pop3s"), self.home, into=self.maildir))
+
+
+class Getmail(Peer):
+    name, fetches = "getmail6", True
+
+    def work(self):
+        _checked(clients.getmail(self.server("pop3s"), self.home, "--delete", into=self.maildir))
+
+
+MBSYNC = """
+IMAPStore shore
+Host {server.host}
+Port {server.port}
+User {server.user}
+Pass "{server.password}"
+AuthMechs LOGIN
+SSLType IMAPS
+SystemCertificates no
+CertificateFile {certificate}
+
+MaildirStore sea
+Inbox {inbox}
+
+Channel mail
+{far} :shore:
+{near} :sea:
+Sync Pull
+"""
+
+
+class Mbsync(Peer):
+    """IMAP with COMPRESS."""
+
+    name, fetches = "mbsync", True
+
+    def work(self):
+        clients.make_maildir(self.maildir)
+        file = self.home / "mbsyncrc"
+        file.touch(0o600)
+        file.write_text(MBSYNC.format(server=self.server("imaps"), certificate=self.provider.certificate.chain,
+                                      inbox=self.maildir, far="Far", near="Near"))
+        _checked(clients.run(["isync"], ["mbsync", "-c", file, "mail"], self.home))
+
+
+PEERS = {peer.name: peer for peer in (
+    Amsmail, AmsmailImap, PostfixAtSea, PostfixOne, Smtplib, Msmtp,
+    Mbsync, Mpop, Poplib, Getmail, Fetchmail, FetchmailImap)}
