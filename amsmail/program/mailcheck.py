@@ -128,8 +128,8 @@ class _Run:
         if link and link.is_dialled:
             self._down(name, link)
         else:
-            self._trouble(PERMANENT, f"link {name} MAY STILL BE UP: an earlier run dialled it and did not end properly, and "
-                                     "mail.cfg does not say any more how to hang it up")
+            self._trouble(PERMANENT, f"link {name} MAY STILL BE UP: an earlier run dialled it and did not end properly, "
+                                     "and mail.cfg does not say any more how to hang it up")
             self._dialled.clear()
 
     # The call
@@ -168,7 +168,7 @@ class _Run:
             signal.signal(s, handler)
 
     def _stop(self, number, _frame):
-        """Handles a signal.  Unlike SIG_IGN it is not inherited by the command that hangs up, which must stay stoppable."""
+        """Handles a signal.  Unlike SIG_IGN it is not inherited by the command that hangs up: that stays stoppable."""
         if self._may_stop:
             self._may_stop = False
             raise Stopped(signal.Signals(number).name)

@@ -169,7 +169,7 @@ class Pop3Client(ScriptEngine):
         """The lines of a reply of several lines."""
         lines = []
         while (line := (yield from self._line()).rstrip(b"\r\n")) != b".":
-            lines.append(line.removeprefix(b".").decode("utf-8", "replace"))
+            lines.append(line.removeprefix(b".").decode("utf-8", "surrogateescape"))     # UIDs must stay different
             if len(lines) > _LISTING_CAP:
                 raise PeerError(f"a listing of more than {_LISTING_CAP} lines")
         return lines

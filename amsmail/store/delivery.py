@@ -149,6 +149,8 @@ def resume(spool, token):
     draft = os.path.join(os.path.dirname(folder), "tmp", name.partition(",")[0])
     if os.path.exists(draft):
         durable.publish(draft, final)
+    elif os.path.isdir(folder):
+        durable.sync_directory(folder)      # a killed program may have renamed it and not come to flushing that
 
 
 def recover(spool):

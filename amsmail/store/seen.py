@@ -72,6 +72,7 @@ class Seen:
 def resume_all(spool):
     """Delivers what a crash left between the journals and the drop boxes.  Raises OSError."""
     folder = os.path.dirname(spool.state("seen", "x"))
+    durable.sync_directory(folder)      # a killed run may have made a journal and not come to flushing that
     for name in os.listdir(folder):
         for token in Seen(os.path.join(folder, name)).tokens:
             resume(spool, token)

@@ -92,8 +92,8 @@ class _Pull:
         after, now = self._account["after"], time.time()
         if not event.has_uids:
             if after != DELETE or self._account["backlog"] != ALL:
-                self.result.fail(PERMANENT, "the provider cannot tell messages apart from call to call (no UIDL), so only "
-                                            "after = delete with backlog = all can work")
+                self.result.fail(PERMANENT, "the provider cannot tell messages apart from call to call (no UIDL), so "
+                                            "only after = delete with backlog = all can work")
                 return [], []
             self._log("no-uidl", account=self._name, note="a call that is cut off may fetch messages twice")
             return [m.number for m in sorted(event.messages, key=_size)], []
@@ -105,7 +105,7 @@ class _Pull:
         return [m.number for m in sorted(new, key=_size)], [m.number for m in event.messages if self._is_over(m, now)]
 
     def _pass_over_backlog(self, messages, now):
-        """Notes what a first call leaves where it is.  This makes the journal: a crash before it leaves a first call."""
+        """Notes what a first call leaves where it is.  This makes the journal: until then a call is a first call."""
         backlog = self._account["backlog"]
         skip = 0 if backlog == ALL else max(0, len(messages) - backlog)
         self._seen.pass_over([message.uid for message in messages[:skip]], now)

@@ -22,8 +22,8 @@ _BARE_CR = Reply(550, "5.6.0", "The message has a CR that is no line end; no rel
 
 
 def due(spool, log, now, everything=False):
-    """What is to be sent now: a list of Queued, those tried least come first, then the smallest.  `everything`: also what
-    a pause holds back.
+    """What is to be sent now: a list of Queued, those tried least first, then the smallest.  `everything`: also what a
+    pause holds back.
 
     A file that cannot be read as a queue entry is logged and left alone."""
     queue = Queue(spool)

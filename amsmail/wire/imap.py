@@ -1,8 +1,8 @@
 """IMAP as it goes over the wire (RFC 3501, 9051): a server's responses read, a client's commands written.
 
-Values in a response: an atom or a number is a str, a quoted string or a literal is bytes, NIL is None, a list is a tuple.
-The text of a message is never put together: its literal is announced as Streaming, comes in pieces, and stands as
-Streamed in the response that it was part of.
+Values in a response: an atom or a number is a str, a quoted string or a literal is bytes, NIL is None, a list is a
+tuple.  The text of a message is never put together: its literal is announced as Streaming, comes in pieces, and stands
+as Streamed in the response that it was part of.
 """
 
 import binascii
@@ -26,8 +26,8 @@ class ImapError(Exception):
 
 
 class Status(Value):
-    """How a command ended, or (`tag` is '*') a remark: `condition` is OK, NO, BAD, BYE or PREAUTH; `code` and `argument`
-    are of the response code, '' if there is none; `text` is for a person and has the response code in front."""
+    """How a command ended, or (`tag` is '*') a remark: `condition` is OK, NO, BAD, BYE or PREAUTH; `code` and
+    `argument` are of the response code, '' if there is none; `text` is for a person, the response code in front."""
 
     __slots__ = ("tag", "condition", "code", "argument", "text")
 
@@ -43,7 +43,7 @@ class GoAhead(Value):
 
 
 class Data(Value):
-    """What the server says otherwise: `name` in upper case, `number` in front of it (None if there is none), `values`."""
+    """What the server says otherwise: `name` in upper case, `number` in front of it or None, `values`."""
 
     __slots__ = ("name", "number", "values")
 
@@ -70,16 +70,15 @@ class ResponseReader:
     """Puts a server's bytes together to responses."""
 
     def __init__(self):
-        self._lists = []        # of a response in several lines: its values, and in the last place those of an open list
+        self._lists = []        # of a response that is not complete: its values, then those of each open list
         self._held = None       # a literal that is no message text
         self._octets = 0        # of this response
-        self._streaming = False
         self.left = 0           # octets of the literal that are still to come
 
     def next(self, buffer):
-        """The next Status, GoAhead, Data or Streaming out of a LineBuffer, None if more must come first; after Streaming
-        comes its text by `text()`.  Raises ImapError."""
-        if self._streaming and self.left:
+        """The next Status, GoAhead, Data or Streaming out of a LineBuffer, None if more must come first; after
+        Streaming comes its text by `text()`.  Raises ImapError."""
+        if self.left and self._held is None:
             raise ValueError("the text was not read")
         while True:
             if self._held is not None:
@@ -117,29 +116,30 @@ class ResponseReader:
     def _line(self, line):
         """What a line completes; None if a literal that is held follows."""
         if not self._lists:
-            self._octets = len(line)
             simple = _simple(line)
             if simple is not None:
+                self._octets = 0
                 return simple
             line = line[2:]
             self._lists = [[]]
         literal = self._values(line)
         if literal is not None:
-            return self._literal(*literal)
+            return self._literal(literal)
         if len(self._lists) > 1:
             raise ImapError("a list that is not closed")
-        values, self._lists = self._lists[0], []
+        values, self._lists, self._octets = self._lists[0], [], 0
         return _data(values)
 
-    def _literal(self, eight_bit, size):
+    def _literal(self, size):
         values = self._lists[-1]
         # In `* 1 FETCH (UID 7 BODY[]<0> {65536}`: a list as third value, where the literal has a name.
-        self._streaming = (len(self._lists) == 2 and len(self._lists[0]) == 2 and str(self._lists[0][1]).upper() == "FETCH"
-                           and len(values) % 2 == 1 and is_text(values[-1]))
+        outer = self._lists[0]
+        streams = (len(self._lists) == 2 and len(outer) == 2 and str(outer[1]).upper() == "FETCH"
+                   and len(values) % 2 == 1 and is_text(values[-1]))
         if size > _LITERAL_CAP:
             raise ImapError(f"a literal of {size} octets")
         self.left = size
-        if self._streaming:
+        if streams:
             response = Streaming(_items(values[:-1]), values[-1].upper(), size)
             values.append(Streamed(size))
             return response
@@ -148,7 +148,7 @@ class ResponseReader:
         return None
 
     def _values(self, line):
-        """Adds what is in a line; gives (whether it is binary, its octets) of a literal that follows, or None."""
+        """Adds what is in a line; gives the octets of a literal that follows, None if none does."""
         at = 0
         while at < len(line):
             found = _TOKEN.match(line, at)
@@ -171,7 +171,7 @@ class ResponseReader:
                 digits = token.strip(b"~{+}")
                 if len(digits) > 20:
                     raise ImapError("a literal of absurd length")
-                return token[:1] == b"~", int(digits)
+                return int(digits)
             elif kind == "atom":
                 self._lists[-1].append(None if token.upper() == b"NIL" else token.decode("utf-8", "replace"))
         return None
@@ -211,8 +211,9 @@ def _simple(line):
         tag, condition, text = found[1].decode("utf-8", "replace"), found[2].decode().upper(), found[3] or b""
         if tag == "*" or condition in (OK, NO, BAD):
             code = _CODE.match(text)
-            name, argument = (part.decode("utf-8", "replace") for part in (code[1], code[2] or b"")) if code else ("", "")
-            return Status(tag, condition, name.upper(), argument, text.decode("utf-8", "replace"))
+            name, argument = (code[1], code[2] or b"") if code else (b"", b"")
+            return Status(tag, condition, name.decode("utf-8", "replace").upper(), argument.decode("utf-8", "replace"),
+                          text.decode("utf-8", "replace"))
     if not line.startswith(b"* "):
         raise ImapError(f"not an IMAP response: {line[:80]!r}")
     return None
@@ -240,8 +241,8 @@ class String(Value):
 
 
 def fragments(parts, unasked):
-    """A command made of `parts`, str as they are and Strings, with its line end, as the octets to send: the server's
-    GoAhead must be awaited between them.  A literal of up to `unasked` octets needs none (RFC 7888)."""
+    """A command made of `parts`, str as they are and Strings, as the octets to send: between them the server's GoAhead
+    must be awaited.  A literal of up to `unasked` octets needs none (RFC 7888)."""
     done, octets = [], b""
     for part in parts:
         if isinstance(part, str):
@@ -255,7 +256,7 @@ def fragments(parts, unasked):
         else:
             done.append(octets + b"{%d}\r\n" % len(data))
             octets = data
-    return [*done, octets + b"\r\n"]
+    return [*done, octets]
 
 
 def mailbox(name):
@@ -285,13 +286,14 @@ def from_on(first, but, last):
     """All numbers from `first` on, except those in `but`, as those of a set that ends with `last` ('*')."""
     found = []
     for n in sorted(n for n in set(but) if n >= first):
-        found += ranges({first, n - 1}) if n - first == 1 else [f"{first}:{n - 1}"] if n > first else []
+        if n > first:
+            found.append(str(first) if n == first + 1 else f"{first}:{n - 1}")
         first = n + 1
     return [*found, f"{first}:{last}"]
 
 
 def sets(parts, octets):
-    """Those of a set, joined to sets of not more than about `octets` each: servers have a limit for a command's length."""
+    """Those of a set, joined to sets of about `octets` at most: servers have a limit for a command's length."""
     found = []
     for part in parts:
         if found and len(found[-1]) + len(part) < octets:

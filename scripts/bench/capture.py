@@ -19,7 +19,7 @@ import struct
 from collections import defaultdict, namedtuple
 
 SO_TIMESTAMPNS = 35
-ETH_P_IP = 0x0800
+ETH_P_ALL = 3           # what is bound to one protocol gets no packets that go out
 PCAP_NANOSECONDS, LINKTYPE_RAW = 0xA1B23C4D, 101
 SYN = 2
 
@@ -30,10 +30,10 @@ Figures = namedtuple("Figures", "turns all_turns connections")
 
 def record(path, connection):
     """Writes every packet of link0 in this network namespace to the file `path` (pcap), until it is ended."""
-    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP)) as tap, open(path, "wb", 0) as file:
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as tap, open(path, "wb", 0) as file:
         tap.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 23)
-        tap.bind(("link0", ETH_P_IP))
+        tap.bind(("link0", ETH_P_ALL))
         file.write(struct.pack("<IHHiIII", PCAP_NANOSECONDS, 2, 4, 0, 0, 65535, LINKTYPE_RAW))
         connection.send("ready")
         while True:
@@ -51,7 +51,7 @@ def read(path, sea):
         while len(head := file.read(16)) == 16:
             seconds, nanoseconds, length, _ = struct.unpack("<IIII", head)
             octets = file.read(length)
-            if len(octets) == length and octets[9] == socket.IPPROTO_TCP:
+            if len(octets) == length and octets[0] >> 4 == 4 and octets[9] == socket.IPPROTO_TCP:
                 packets.append(_packet(seconds + nanoseconds / 1e9, octets, sea))
     return packets
 

@@ -16,11 +16,11 @@ SENDER, RECIPIENT = "captain@yacht.example", "agent@shore.example"
 # Octets of each message.
 TEXTS = {
     "out": (2100, 3000, 4200, 5600, 7300, 8400, 10900),
-    "in": (3600, 3900, 4200, 4500, 4800, 5100, 5400, 5700, 6000, 6300, 6700, 7200, 7900, 8700),
+    "in": (4000, 4100, 4200, 4500, 4800, 5100, 5400, 5700, 6000, 6300, 6600, 7000, 7500, 8800),
 }
-PAGES = {"out": (33500,), "in": (15000, 23000, 29000, 30000)}
-PICTURES = {"out": (46500, 46500), "in": (52000, 52000)}
-SMALL = 2000        # of many
+PAGES = {"out": (40500,), "in": (20000, 28000, 34000, 35000)}
+PICTURES = {"out": (43000, 43000), "in": (42000, 42000)}
+SMALL = {"out": 2000, "in": 4000}       # each of many
 
 COMMON = """the of and to in a is that for it was on are as with his they at be this from I have or by one had not but what
 all were when we there can an your which their said if do will each about how up out them then she many some so these
@@ -90,11 +90,12 @@ WEIGHTS = list(itertools.accumulate(1 / (rank + 3) for rank in range(len(WORDS))
 def messages(direction, text_only=False, count=None):
     """The messages that go `direction` ("out" or "in"), with CRLF line ends; or `count` small ones."""
     if count is not None:
-        kinds = [(_text, SMALL)] * count if direction == "out" else [(_text, 2 * SMALL)] * count
+        kinds = [(_text, SMALL[direction])] * count
     else:
         kinds = [(_text, octets) for octets in TEXTS[direction]]
         if not text_only:
-            kinds += [(_page, octets) for octets in PAGES[direction]] + [(_picture, octets) for octets in PICTURES[direction]]
+            kinds += [(_page, octets) for octets in PAGES[direction]]
+            kinds += [(_picture, octets) for octets in PICTURES[direction]]
     # Not by size: the large ones come as they do in life, among the others.
     order = sorted(range(len(kinds)), key=lambda n: Writer("order", direction, n).number(1000))
     return [_message(Writer(direction, n), direction, *kinds[n]) for n in order]

@@ -121,7 +121,6 @@ class Process:
 
     def stop(self, patience=20):
         """Ends it with all it has started."""
-        self._ours.close()
         self._process.terminate()
         wait([self._process.sentinel], patience)
         try:
@@ -129,3 +128,4 @@ class Process:
         except ProcessLookupError:
             pass
         self._process.join()
+        self._ours.close()

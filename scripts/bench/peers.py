@@ -5,18 +5,19 @@ do that and leaves it there), and that Postfix with one connection is told so.  
 `fetched` are called in this order; only `work` is measured, and it runs on host `sea`.
 """
 
-import os
 import poplib
-import shlex
 import smtplib
+import socket
 import ssl
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.mailcheck.sites import Site
 from tests.real import clients
+from tests.real.boxes import Boxes
 from tests.real.packages import environment, tree
 from tests.real.postfix import Postfix
 
@@ -25,7 +26,7 @@ from .link import SHORE
 from .providers import NAME, OWNER, PASSWORDS
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
-ESTABLISHED = "01"              # in /proc/net/tcp
+CONNECTED = "01"                # in /proc/net/tcp
 
 
 class Failure(Exception):
@@ -33,16 +34,20 @@ class Failure(Exception):
 
 
 class Peer:
-    """One client with a new home: a subclass has its name and what it can do.  `provider` has ports and certificate."""
+    """One client with a new home, for the Work `work`.  A subclass has its name and what it can do; `provider` has ports
+    and certificate."""
 
     sends = fetches = False
     remembers = False           # whether an earlier call makes the next one cheaper
+    packages = ()               # of Debian
 
-    def __init__(self, home, provider):
+    def __init__(self, home, provider, work):
         self.home, self.provider = home, provider
         home.mkdir()
         home.chmod(0o755)
         self.maildir = home / "inbox"
+        for package in self.packages:
+            tree(package)       # now, as from `sea` there is no way to fetch it
 
     def prepare(self, messages):
         """Gets ready to send `messages`."""
@@ -78,14 +83,14 @@ class Amsmail(Peer):
     name, account_type, service = "amsmail", "pop3", "pop3s"
     sends = fetches = remembers = True
 
-    def __init__(self, home, provider, sends=True, fetches=True):
-        super().__init__(home, provider)
+    def __init__(self, home, provider, work):
+        super().__init__(home, provider, work)
         common = {"host": SHORE, "tls": "implicit", "user": OWNER, "password": PASSWORDS[OWNER],
                   "ca_file": provider.certificate.authority}
         sections = {"links": {"sea": {"type": "always"}}}
-        if sends:
+        if work.out:
             sections["relay"] = {**common, "port": provider.ports["submissions"]}
-        if fetches:
+        if work.incoming:
             sections["accounts"] = {"owner": {**common, "type": self.account_type, "box": "captain",
                                               "port": provider.ports[self.service]}}
         self._site = Site(home / "site", **sections)
@@ -136,7 +141,7 @@ class Smtplib(Peer):
 class Msmtp(Peer):
     """One run a message: that is how it is used."""
 
-    name, sends = "msmtp", True
+    name, sends, packages = "msmtp", True, ("msmtp",)
 
     def work(self):
         for message in self.messages:
@@ -157,35 +162,67 @@ smtp_tls_CAfile = {server.authority}
 smtp_sasl_auth_enable = yes
 smtp_sasl_security_options = noanonymous
 smtp_sasl_password_maps = inline:{{ {{ [{server.host}]:{server.port} = {server.user}:{server.password} }} }}
-import_environment = MAIL_CONFIG PATH LD_LIBRARY_PATH SASL_PATH
+import_environment = MAIL_CONFIG PATH LD_LIBRARY_PATH SASL_PATH={plugins}
+export_environment = MAIL_CONFIG PATH LD_LIBRARY_PATH
 """
 
 
 class PostfixAtSea(Peer):
     """Postfix finds its queue full when it starts, as after a while without a link."""
 
-    name, sends = "postfix", True
+    name, sends, packages = "postfix", True, ("postfix", "libsasl2-modules")
     settings = ""
 
-    def prepare(self, messages):
-        server = self.server("submissions")
-        self._postfix = _Smarthost(self.home / "postfix", clients.make_maildir(self.home / "unused"),
-                                   settings=SMARTHOST.format(server=server, name=NAME) + self.settings)
-        self._postfix.fill(messages)
-
     def work(self):
-        with self._postfix.running():
-            while self._postfix.is_busy():
+        [plugins] = tree("libsasl2-modules").glob("usr/lib/*/sasl2")
+        settings = SMARTHOST.format(server=self.server("submissions"), name=NAME, plugins=plugins) + self.settings
+        postfix = _Smarthost(self.home / "postfix", Boxes(self.home / "boxes", ()), self.messages, settings)
+        with postfix.running():
+            print("RUN", file=sys.stderr)
+            n=0
+            while postfix.is_busy() or _is_connected(SHORE):
                 time.sleep(0.1)
+                n+=1
+                if n==100: print(postfix.log.read_text(), file=sys.stderr); print(subprocess.run("find %s/queue -type f; cat /proc/thread-self/net/tcp"%postfix.folder, shell=True,capture_output=True,text=True).stdout, file=sys.stderr)
 
 
 class PostfixOne(PostfixAtSea):
+    """Its way to spare a small provider: one connection, used for all messages."""
+
     name, settings = "postfix-1", "default_destination_concurrency_limit = 1\n"
 
 
 class _Smarthost(Postfix):
-    def fill(self, messages):
-        """Puts messages in the queue before it runs."""
+    def __init__(self, folder, boxes, messages, settings):
+        super().__init__(folder, boxes, settings=settings)
+        self._messages = messages
+
+    def _configure(self, root):
+        super()._configure(root)
+        variables = environment(root) | {"MAIL_CONFIG": str(self.folder / "etc")}
+        for message in self._messages:
+            done = subprocess.run([root / "usr/sbin/sendmail", "-i", "-f", SENDER, RECIPIENT], input=message,
+                                  env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            _checked(clients.Result(done.returncode, done.stdout.decode()))
+
+    def is_busy(self):
+        """Whether there are messages that it has not tried yet.  Raises Failure if one was not accepted."""
+        def count(*queues):
+            return sum(path.is_file() for queue in queues for path in (self.folder / "queue" / queue).rglob("*"))
+
+        if count("maildrop", "incoming", "active"):
+            return True
+        if count("deferred"):
+            raise Failure(f"messages are deferred: {self.log.read_text()[-2000:]}")
+        return False
+
+
+def _is_connected(host):
+    """Whether this network namespace has a connection to `host`."""
+    number = socket.inet_aton(host)[::-1].hex().upper()     # as the kernel of a little-endian machine shows it
+    lines = Path("/proc/thread-self/net/tcp").read_text().splitlines()[1:]
+    return any(remote.startswith(number) and state == CONNECTED
+               for _, _, remote, state, *_ in map(str.split, lines))
 
 
 # Those that fetch
@@ -211,7 +248,8 @@ class Poplib(Peer):
 
 
 class Fetchmail(Peer):
-    name, fetches, service, protocol = "fetchmail", True, "pop3s", "pop3"
+    name, fetches, packages = "fetchmail", True, ("fetchmail",)
+    service, protocol = "pop3s", "pop3"
 
     def work(self):
         _checked(clients.fetchmail(self.server(self.service), self.home, "--protocol", self.protocol,
@@ -223,14 +261,14 @@ class FetchmailImap(Fetchmail):
 
 
 class Mpop(Peer):
-    name, fetches = "mpop", True
+    name, fetches, packages = "mpop", True, ("mpop",)
 
     def work(self):
         _checked(clients.mpop(self.server("pop3s"), self.home, into=self.maildir))
 
 
 class Getmail(Peer):
-    name, fetches = "getmail6", True
+    name, fetches, packages = "getmail6", True, ("getmail6",)
 
     def work(self):
         _checked(clients.getmail(self.server("pop3s"), self.home, "--delete", into=self.maildir))
@@ -251,8 +289,8 @@ MaildirStore sea
 Inbox {inbox}
 
 Channel mail
-{far} :shore:
-{near} :sea:
+Far :shore:
+Near :sea:
 Sync Pull
 """
 
@@ -260,17 +298,69 @@ Sync Pull
 class Mbsync(Peer):
     """IMAP with COMPRESS."""
 
-    name, fetches = "mbsync", True
+    name, fetches, packages = "mbsync", True, ("isync",)
 
     def work(self):
         clients.make_maildir(self.maildir)
         file = self.home / "mbsyncrc"
         file.touch(0o600)
         file.write_text(MBSYNC.format(server=self.server("imaps"), certificate=self.provider.certificate.chain,
-                                      inbox=self.maildir, far="Far", near="Near"))
+                                      inbox=self.maildir))
         _checked(clients.run(["isync"], ["mbsync", "-c", file, "mail"], self.home))
 
 
+# Both
+
+class _Pair(Peer):
+    """Two clients at the same time."""
+
+    sends = fetches = True
+
+    def __init__(self, home, provider, work):
+        super().__init__(home, provider, work)
+        self._sender = self.sender(home / "sender", provider, work)
+        self._fetcher = self.fetcher(home / "fetcher", provider, work)
+
+    def prepare(self, messages):
+        self._sender.prepare(messages)
+
+    def work(self):
+        with ThreadPoolExecutor() as threads:
+            for ended in [threads.submit(client.work) for client in (self._sender, self._fetcher)]:
+                ended.result()
+
+    def fetched(self):
+        return self._fetcher.fetched()
+
+
+class PostfixAndMpop(_Pair):
+    name, sender, fetcher = "postfix-1+mpop", PostfixOne, Mpop
+
+
+class PostfixAndMbsync(_Pair):
+    name, sender, fetcher = "postfix-1+mbsync", PostfixOne, Mbsync
+
+
+class SmtplibAndPoplib(_Pair):
+    name, sender, fetcher = "smtplib+poplib", Smtplib, Poplib
+
+
+class MsmtpAndFetchmail(_Pair):
+    name, sender, fetcher = "msmtp+fetchmail", Msmtp, Fetchmail
+
+
 PEERS = {peer.name: peer for peer in (
-    Amsmail, AmsmailImap, PostfixAtSea, PostfixOne, Smtplib, Msmtp,
-    Mbsync, Mpop, Poplib, Getmail, Fetchmail, FetchmailImap)}
+    Amsmail, AmsmailImap,
+    PostfixAtSea, PostfixOne, Smtplib, Msmtp,
+    Mbsync, Mpop, Poplib, Getmail, Fetchmail, FetchmailImap,
+    PostfixAndMpop, PostfixAndMbsync, SmtplibAndPoplib, MsmtpAndFetchmail)}
+
+
+def for_workload(workload):
+    """The names of those who do just that; amsmail-imap sends as amsmail does, so it is left out of `out`."""
+    wanted = {"out": (True, False), "in": (False, True), "both": (True, True)}[workload]
+    names = [name for name, peer in PEERS.items() if (peer.sends, peer.fetches) == wanted]
+    ours = ["amsmail"]
+    if workload != "out" and AmsmailImap.is_possible():
+        ours.append("amsmail-imap")
+    return ours + [name for name in names if name not in ("amsmail", "amsmail-imap")]

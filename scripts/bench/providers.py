@@ -1,6 +1,6 @@
 """The provider on shore: real Postfix and Dovecot, as a provider has them set up today."""
 
-import shutil
+import signal
 from contextlib import contextmanager
 
 from tests.real.boxes import Boxes
@@ -60,19 +60,12 @@ class Provider:
         """Runs the servers in this network namespace until it is ended."""
         with self._dovecot.running(), self._postfix.running():
             connection.send("ready")
-            try:
-                connection.recv()
-            except EOFError:
-                pass
+            signal.pause()
 
     def fill(self, messages):
-        """Boxes as new: the owner's with `messages`, the agent's empty."""
+        """Puts `messages` into the owner's box; there is nothing else in the boxes then.  Numbers are not used again."""
         for name in PASSWORDS:
-            folder = self._boxes.folder / name
-            shutil.rmtree(folder)
-            for part in "", "tmp", "new", "cur":
-                (folder / part).mkdir()
-                self._boxes._own(folder / part)
+            self._boxes.empty(name)
         for message in messages:
             self._boxes.deliver(OWNER, message)
 

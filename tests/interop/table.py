@@ -2,9 +2,9 @@
 
 A test that shows something says so:
 
-    @shows("msmtp", "sends by STARTTLS, AUTH PLAIN", "arrives unchanged")
+    @shows("msmtp", "sends", "unchanged", "STARTTLS")
 
-Each line of the table is such a mark on a test that passed; `scripts/test tests/interop --interop-table` writes it.
+The table is made of such marks on tests that passed; `scripts/test tests/interop --interop-table` writes it.
 """
 
 import gzip
@@ -22,6 +22,9 @@ from ..real.packages import tree
 FOLDER = Path(__file__).parent
 FILE = FOLDER.parents[1] / "docs/INTEROP"
 
+# The ways, in the order in which they are told.
+WAYS = ("plain", "STARTTLS", "STLS", "implicit TLS")
+
 # The programs, each with its package's name in Debian and the packages it is unpacked together with.
 GROUPS = {
     "Mail programs": {"mutt": ["mutt"], "s-nail": ["s-nail"], "msmtp": ["msmtp"],
@@ -34,11 +37,13 @@ GROUPS = {
 
 HEAD = """INTEROP: what amsmail was tried with
 
-Every line comes from a test in tests/interop/ that ran the real program, of the version named here, and passed.  It is
+Every line comes from tests in tests/interop/ that ran the real program, of the version named here, and passed.  It is
 written by `scripts/test tests/interop --interop-table`; a test fails when it does not tell what the tests show.
 
-"Unchanged" means compared octet for octet; not counted are trace fields (Return-Path, Received) and what the program
-itself says that it adds.  All clients talked to smtpd and pop3d as started by both super-servers with the files of etc/.
+"Unchanged" means compared octet for octet: 8-bit text, all octets but NUL, lines of dots, long lines, 300 kB.  Trace
+fields (Return-Path, Received, Delivered-To) do not count.  "plain" is without TLS, and for sending without a login; by
+STARTTLS and implicit TLS all log in, by AUTH PLAIN if nothing else is said,
+and check the server's certificate.
 """
 
 TAIL = """
@@ -54,51 +59,62 @@ Not tried
 _rows = {}
 
 
-def shows(program, did, result):
-    """The mark of a test that shows that `program` was used so, with this result."""
-    _rows[program, did, result] = None
-    return pytest.mark.shows(program, did, result)
+def shows(program, did, result, way=""):
+    """The mark of a test that shows that `program` was used so, in one of WAYS if it matters, with this result."""
+    row = (program, did, result, way)
+    _rows[row] = None
+    return pytest.mark.shows(*row)
 
 
 def declared():
-    """All that the tests show, as a set of (program, what was done, result)."""
+    """All that the tests show, as a set of rows: (program, what was done, result, way)."""
     for file in FOLDER.glob("test_*.py"):
         importlib.import_module(f"{__package__}.{file.stem}")
     return set(_rows)
 
 
+def lines(rows):
+    """The lines that tell these rows, sorted: (program, what was done and in which ways, result)."""
+    ways = {}
+    for *line, way in rows:
+        ways.setdefault(tuple(line), []).append(way)
+    return sorted((program, did + _list(ways[program, did, result]), result) for program, did, result in ways)
+
+
+def _list(ways):
+    return "" if ways == [""] else ": " + ", ".join(sorted(ways, key=WAYS.index))
+
+
 def version(packages):
-    """Of the program that is run: of the package installed, or of the one unpacked for the tests."""
+    """Upstream's version of the program that is run: of the package installed, or of the one unpacked for the tests."""
     if not packages:
         return platform.python_version()
     package = packages[0]
     if shutil.which(package):
-        return subprocess.run(["dpkg-query", "--show", "--showformat=${Version}", package], capture_output=True,
-                              text=True, check=True).stdout
-    with gzip.open(tree(*packages) / f"usr/share/doc/{package}/changelog.Debian.gz", "rt") as changelog:
-        return re.match(r"\S+ \((\S+)\)", changelog.readline())[1]
+        found = subprocess.run(["dpkg-query", "--show", "--showformat=${Version}", package], capture_output=True,
+                               text=True, check=True).stdout
+    else:
+        with gzip.open(tree(*packages) / f"usr/share/doc/{package}/changelog.Debian.gz", "rt") as changelog:
+            found = re.match(r"\S+ \((\S+)\)", changelog.readline())[1]
+    return re.match(r"(?:\d+:)?([\d.]+)", found)[1]
 
 
 def text(rows):
-    """The document that tells these (program, what was done, result)."""
-    rows = sorted(rows)
+    """The document that tells these rows."""
+    told = lines(rows)
+    versions = {name: version(packages) for programs in GROUPS.values() for name, packages in programs.items()}
+    widths = [max(map(len, column)) for column in (versions, versions.values(), [did for _, did, _ in told])]
     parts = [HEAD]
-    found = {name: version(packages) for programs in GROUPS.values() for name, packages in programs.items()
-             if name in {row[0] for row in rows}}
-    widths = [max(map(len, column)) for column in (found, found.values(), [did for _, did, _ in rows])]
     for group, programs in GROUPS.items():
         parts.append(f"\n{group}\n")
-        parts += [_line([name, found[name], did, result], widths)
-                  for name in programs for program, did, result in rows if program == name]
+        for cells in ([name, versions[name], did, result] for name in programs for program, did, result in told
+                      if program == name):
+            parts.append("    " + "  ".join([*map(str.ljust, cells, widths), cells[-1]]) + "\n")
     return "".join([*parts, TAIL])
 
 
-def _line(cells, widths):
-    return "    " + "  ".join([*map(str.ljust, cells, widths), cells[-1]]) + "\n"
-
-
-def told(document):
-    """The (program, what was done, result) in a document."""
-    lines = document.partition("Mail programs\n")[2].partition("Not tried")[0].splitlines()
-    cells = [re.split("  +", line.strip()) for line in lines if line.startswith(" ")]
-    return {(name, did, result) for name, _, did, result in cells}
+def read(document):
+    """The lines() in a document."""
+    table = document.partition("\nMail programs\n")[2].partition("\nNot tried\n")[0].splitlines()
+    cells = [re.split("  +", line.strip()) for line in table if line.startswith(" ")]
+    return sorted((name, did, result) for name, _, did, result in cells)

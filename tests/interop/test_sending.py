@@ -14,13 +14,12 @@ from .table import shows
 from .yacht import SENDING, in_url
 
 CAPTAIN, ENGINEER, STRANGER = "captain@yacht.example", "engineer@yacht.example", "agent@port.example"
-LOGIN = {"plain": "no login", "STARTTLS": "AUTH PLAIN", "implicit TLS": "AUTH PLAIN"}
 
 
-def ways(program, did="sends", result="arrives unchanged"):
+def ways(program, did="sends", result="unchanged"):
     """A test by each of the three ways to send."""
     return pytest.mark.parametrize("way", [
-        pytest.param(way, marks=shows(program, f"{did}: {way}, {LOGIN[way]}", result)) for way in SENDING])
+        pytest.param(way, marks=shows(program, did, result, way)) for way in SENDING])
 
 
 @ways("msmtp")
@@ -31,7 +30,7 @@ def test_msmtp(way, yacht, tmp_path):
     assert yacht.arrived() == sorted(MESSAGES)
 
 
-@shows("msmtp", "sends: STARTTLS, AUTH LOGIN", "arrives unchanged")
+@shows("msmtp", "sends with AUTH LOGIN", "unchanged", "STARTTLS")
 def test_msmtp_logs_in_by_login(yacht, tmp_path):
     result = clients.run(["msmtp"], [
         "msmtp", "--host=localhost", f"--port={yacht.ports['submission']}", "--tls=on",
@@ -41,7 +40,7 @@ def test_msmtp_logs_in_by_login(yacht, tmp_path):
     assert yacht.arrived() == [PLAIN]
 
 
-@shows("msmtp", "sends to a stranger with --dsn-notify, --dsn-return", "queued with NOTIFY and RET")
+@shows("msmtp", "sends with --dsn-notify, --dsn-return", "queued with NOTIFY and RET", "plain")
 def test_msmtp_asks_for_notifications(yacht, tmp_path):
     result = clients.run(["msmtp"], [
         "msmtp", "--host=localhost", f"--port={yacht.ports['smtp']}", "--dsn-notify=success,failure",
@@ -63,19 +62,21 @@ def test_swaks(way, yacht, tmp_path):
 
 
 @pytest.mark.parametrize("method, way", [
-    pytest.param(method, way, marks=shows("swaks", f"logs in: {way}, AUTH {method}", "235"))
-    for method in ("PLAIN", "LOGIN") for way in ("STARTTLS", "implicit TLS")])
+    pytest.param(method, way, marks=shows("swaks", f"logs in by AUTH {method}", "235, with a wrong password 535", way))
+    for method in ("PLAIN", "LOGIN") for way in SENDING])
 def test_swaks_logs_in(method, way, yacht, tmp_path):
     server = yacht.sending(way)
+    if way == "plain":
+        server = replace(yacht.sending("STARTTLS"), tls="none", authority=None)
     result = clients.swaks(server, tmp_path, "--auth", method, "--quit-after", "AUTH")
     assert result.code == 0, result.output
-    assert f"~> AUTH {method}" in result.output and "<~  235 2.7.0 " in result.output
+    assert f"> AUTH {method}" in result.output and "  235 2.7.0 " in result.output
     result = clients.swaks(server, tmp_path, "--auth", method, "--auth-password", "wrong", "--quit-after", "AUTH")
     assert result.code == 28
-    assert "<~* 535 5.7.8 " in result.output
+    assert "* 535 5.7.8 " in result.output
 
 
-@shows("swaks", "sends pipelined to three of whom one is unknown", "550 5.1.1 for that one, the others have it")
+@shows("swaks", "sends pipelined to three, one of them unknown", "550 5.1.1 for that one only", "plain")
 def test_swaks_pipelines(yacht, tmp_path):
     result = clients.swaks(yacht.sending("plain"), tmp_path, "--pipeline", "--from", CAPTAIN,
                            "--to", f"{ENGINEER},nobody@yacht.example,{STRANGER}", "--data", PLAIN.decode().removesuffix("\n"))
@@ -87,8 +88,8 @@ def test_swaks_pipelines(yacht, tmp_path):
     assert message == PLAIN
 
 
-@shows("swaks", "sends to an unknown box", "550 5.1.1")
-@shows("swaks", "submits without a login", "530 5.7.0")
+@shows("swaks", "sends to an unknown box", "550 5.1.1", "plain")
+@shows("swaks", "submits without a login", "530 5.7.0", "STARTTLS")
 def test_swaks_is_refused(yacht, tmp_path):
     result = clients.swaks(yacht.sending("plain"), tmp_path, "--from", CAPTAIN, "--to", "nobody@yacht.example")
     assert result.code == 24
@@ -119,7 +120,7 @@ def test_curl(way, yacht, tmp_path):
     assert yacht.arrived() == sorted(MESSAGES)
 
 
-@shows("curl", "sends with --mail-auth and AUTH LOGIN to a stranger", "queued, with the user's name")
+@shows("curl", "sends with --mail-auth, AUTH LOGIN", "queued with the user's name", "STARTTLS")
 def test_curl_passes_the_author_on(yacht, tmp_path):
     server = yacht.sending("STARTTLS")
     (tmp_path / "message").write_bytes(on_wire(EIGHT_BIT))
@@ -132,7 +133,7 @@ def test_curl_passes_the_author_on(yacht, tmp_path):
     assert message == EIGHT_BIT
 
 
-@shows("curl", "asks with VRFY whether there is such a box", "252")
+@shows("curl", "asks by VRFY for a box", "252", "plain")
 def test_curl_verifies(yacht, tmp_path):
     result = clients.curl(tmp_path, "--mail-rcpt", "captain", curl_url(yacht.sending("plain")))
     assert result.code == 0, result.output
@@ -143,7 +144,7 @@ TEXT = "Grüße von Bord, 海.\n.\nFrom here\n"
 
 
 @pytest.mark.parametrize("way, send", [
-    pytest.param(way, send, marks=shows(program, f"sends a text: {way}, {LOGIN[way]}", "the text arrives unchanged"))
+    pytest.param(way, send, marks=shows(program, "sends a text", "the text is unchanged", way))
     for send, program in ((clients.mutt, "mutt"), (clients.s_nail, "s-nail")) for way in SENDING])
 def test_readers_send(way, send, yacht, tmp_path):
     result = send(in_url(yacht.sending(way)), tmp_path, "greetings", [ENGINEER], TEXT.encode(), CAPTAIN)
@@ -176,7 +177,7 @@ def test_smtplib(way, yacht):
     assert yacht.arrived() == sorted(MESSAGES)
 
 
-@shows("Python", "smtplib sends: SMTPUTF8, DSN parameters, to a stranger", "queued with all of them")
+@shows("Python", "smtplib sends with SMTPUTF8 and DSN parameters", "queued with all of them", "STARTTLS")
 def test_smtplib_keeps_parameters(yacht):
     with smtplib_client(yacht, "STARTTLS") as client:
         client.sendmail(CAPTAIN, ["αγεντ@port.example"], on_wire(EIGHT_BIT),

@@ -22,7 +22,7 @@ def installation():
 
 
 @pytest.mark.parametrize("super_server, more", [
-    pytest.param(xinetd, b"", marks=shows("xinetd", "21 clients at once from one address", "20 are served, see per_source")),
+    pytest.param(xinetd, b"", marks=shows("xinetd", "21 clients at once from one address", "20 are served: per_source")),
     pytest.param(openbsd_inetd, GREETING, marks=shows("openbsd-inetd", "21 clients at once from one address", "all are served"))])
 def test_clients_at_once(super_server, more, installation):
     with serving(installation, super_server), contextlib.ExitStack() as clients:
@@ -34,7 +34,7 @@ def test_clients_at_once(super_server, more, installation):
         assert connected()[1] == more
 
 
-@shows("openbsd-inetd", "300 clients in less than a minute", "all are served, see nowait.1000")
+@shows("openbsd-inetd", "300 clients in less than a minute", "all are served: nowait.1000")
 def test_clients_in_a_minute(installation):
     with serving(installation, openbsd_inetd), ThreadPoolExecutor(4) as pool:
         sessions = list(pool.map(lambda _: said(installation, "pop3", b"QUIT\r\n"), range(300)))

@@ -112,14 +112,15 @@ class Peer:
 
 
 class Relay(Peer):
-    """An SMTP server that accepts everything.  `accepted` has (MAIL's line, [RCPT's lines], body as on the wire) of every
+    """An SMTP server that accepts everything.  `accepted` has (MAIL's line, [RCPT's lines], body as on the wire) of each
     message whose end it answered with a 2xx.  `cut_in_body` is after how many octets of a body the line is cut.
     `patient` waits before each reply and notes in `early` what a client in lock-step must not have sent by then."""
 
     def __init__(self, extensions=("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE", "ENHANCEDSTATUSCODES"),
                  cut_in_body=None, patient=False, behind_starttls=b"", **peer):
         super().__init__(**peer)
-        self.extensions, self.cut_in_body, self.patient, self._behind = extensions, cut_in_body, patient, behind_starttls
+        self.extensions, self.patient = extensions, patient
+        self.cut_in_body, self._behind = cut_in_body, behind_starttls
         self.accepted, self.early = [], []
 
     def session(self):
@@ -180,7 +181,7 @@ class Relay(Peer):
 
 class Provider(Peer):
     """A POP3 server with `messages`, a list of (UID, octets as on the wire, with no dot-stuffing), for one user, whose
-    messages it deletes when QUIT comes.  `uidl` says whether it has UIDL.  `cut_in_body` is after how many octets of the
+    messages it deletes when QUIT comes.  `uidl`: whether it has UIDL.  `cut_in_body` is after how many octets of the
     message with the number `cut_message` the line is cut."""
 
     def __init__(self, messages, uidl=True, cut_in_body=None, cut_message=1, behind_stls=b"", **peer):

@@ -17,6 +17,7 @@ from amsmail.transport import push as pushing
 from amsmail.transport.pull import pull
 from amsmail.wire.address import parse_address
 from amsmail.wire.envelope import Envelope, Recipient
+from tests.store.disk import Crash
 
 # The hash of `secret`, with few rounds: a login in a test need not be slow.
 SECRET = "$pbkdf2-sha256$1000$ytm7NwbAeK91bu1da.3d2w$skXfjL8POTd.y8M5czphH1w7P.JnjPQ8M1azYuSWsak"
@@ -152,7 +153,7 @@ def relay(port, **settings):
 
 
 def account(port, **settings):
-    """The section [accounts] with one account `owner`, everything into captain's box unless `settings` say otherwise."""
+    """The section [accounts] with one account `owner`, all into captain's box unless `settings` say otherwise."""
     into = {} if "envelope" in settings else {"box": "captain"}
     return {"owner": {"type": "pop3", "host": "127.0.0.1", "port": port, "tls": "none", "user": "yacht",
                       "password": "secret", **into, **settings}}
@@ -170,9 +171,8 @@ def without_trace(text):
     return b"\n".join(lines)
 
 
-def crash(site, disk, action, monkeypatch):
+def crash(disk, action, monkeypatch):
     """Runs `action` on a Disk that crashes; gives its result, or None if the crash came."""
-    from tests.store.disk import Crash
     with monkeypatch.context() as patch:
         patch.setattr(durable, "os", disk.os)
         try:

@@ -60,6 +60,11 @@ class Boat(Site):
         assert out == ""
         return process.returncode, said
 
+    def serve(self, program, said):
+        """What smtpd or pop3d answers to a local client."""
+        return subprocess.run([sys.executable, "-IS", os.path.join(BIN, program), self.path], input=said, timeout=10,
+                              capture_output=True, env={**os.environ, "TCPREMOTEIP": "127.0.0.1"}, check=True).stdout
+
     @property
     def ledger(self):
         return ledger.read(self.spool.state("ledger.jsonl"))
@@ -84,7 +89,7 @@ def shore(tmp_path):
 @pytest.fixture
 def hanging():
     """A relay that answers nothing for a long time."""
-    with Relay(replies={}) as provider:
+    with Relay() as provider:
         provider.reply = lambda *_: provider.line()
         yield provider
 
@@ -134,7 +139,7 @@ def test_a_whole_call(boat, shore):
     assert call["link"] == "gsm" and call["outcome"] == "ok" and before <= call["start"] <= time.time()
     assert (call["messages_out"], call["octets_out"], call["refused"], call["kept"]) == (1, len(text), 0, 0)
     assert (call["messages_in"], call["octets_in"]) == (1, len(b"Subject: y\r\n\r\nHello.\r\n"))
-    assert call["bytes_up"] > len(text) and call["bytes_down"] > 22 and 0 < call["seconds"] < 30
+    assert call["bytes_up"] > len(text) and call["bytes_down"] > 22 and 0 <= call["seconds"] < 30
 
     with open(boat.spool.state("mailcheck.log"), encoding="ascii") as f:
         log = f.read()
@@ -407,21 +412,16 @@ def test_two_at_once(boat, hanging):
     assert boat.calls == ["up", "down"]
 
 
-def test_mail_goes_on_during_a_call(tmp_path, boat, hanging):
+def test_mail_goes_on_during_a_call(boat, hanging):
     """Local delivery, the queue and reading wait for nothing."""
-    boat.configure(relay=relay(hanging.port), queue={})
+    boat.configure(relay=relay(hanging.port))
     boat.enqueue()
     process = boat.start()
     wait_for(lambda: hanging.sessions)
-    dialogue = ("EHLO x\r\nMAIL FROM:<cook@yacht.example>\r\nRCPT TO:<captain@yacht.example>\r\nRCPT TO:<a@far.example>\r\n"
-                "DATA\r\n", "Subject: x\r\n\r\nHello.\r\n.\r\nQUIT\r\n")
-    smtpd = subprocess.run([sys.executable, "-IS", os.path.join(BIN, "smtpd"), boat.path], input="".join(dialogue).encode(),
-                           capture_output=True, env={**os.environ, "TCPREMOTEIP": "127.0.0.1"}, timeout=10, check=True)
-    assert b"250 2.0.0 Accepted" in smtpd.stdout
-    pop3d = subprocess.run([sys.executable, "-IS", os.path.join(BIN, "pop3d"), boat.path],
-                           input=b"USER captain\r\nPASS secret\r\nSTAT\r\nDELE 1\r\nQUIT\r\n", capture_output=True,
-                           env={**os.environ, "TCPREMOTEIP": "127.0.0.1"}, timeout=10, check=True)
-    assert b"+OK 1 " in pop3d.stdout
+    assert b"250 2.0.0 Accepted" in boat.serve("smtpd", (
+        b"EHLO x\r\nMAIL FROM:<cook@yacht.example>\r\nRCPT TO:<captain@yacht.example>\r\nRCPT TO:<a@far.example>\r\n"
+        b"DATA\r\nSubject: x\r\n\r\nHello.\r\n.\r\nQUIT\r\n"))
+    assert b"+OK 1 " in boat.serve("pop3d", b"USER captain\r\nPASS secret\r\nSTAT\r\nDELE 1\r\nQUIT\r\n")
     assert boat.box("captain") == [] and len(boat.queued()) == 2
     process.terminate()
     process.communicate(timeout=10)

@@ -132,6 +132,16 @@ def test_a_uid_that_came_back_after_it_was_gone_is_a_new_message(yacht):
     assert subjects(yacht) == [1, 2]
 
 
+def test_uids_outside_ascii_are_told_apart(yacht):
+    strange = [(uid.decode("utf-8", "surrogateescape"), text)
+               for uid, (_, text) in zip((b"\xff", b"\xfe"), messages(1, 2))]
+    with Provider(strange[:1]) as provider:
+        pull(yacht, provider, after="keep")
+        provider.messages = strange
+        pull(yacht, provider, after="keep")
+    assert subjects(yacht) == [1, 2]
+
+
 def test_the_smallest_comes_first(yacht):
     sizes = {1: 900, 2: 10, 3: 400}
     with Provider([(f"uid{n}", b"x" * size + b"\r\n") for n, size in sizes.items()]) as provider:
@@ -200,7 +210,7 @@ ENVELOPES = {
     "Received": ("Received", "", "Received: from a by b with SMTP\r\n\tid 1 for <cook@yacht.example>; today", "cook"),
     "Received, no brackets": ("Received", "", "Received: from a by b for cook@yacht.example; today", "cook"),
     "the second Received": (
-        "Received", "", "Received: from b by c; today\r\nReceived: from a by b for <cook@yacht.example>; today", "cook"),
+        "Received", "", "Received: from b by c; now\r\nReceived: from a by b for <cook@yacht.example>; now", "cook"),
     "case does not matter": ("Delivered-To", "", "DELIVERED-TO: Cook@Yacht.Example", "cook"),
     "folded": ("Delivered-To", "", "Delivered-To:\r\n cook@yacht.example", "cook"),
     "a prefix": ("Delivered-To", "mbox-", "Delivered-To: mbox-cook@yacht.example", "cook"),
@@ -293,7 +303,8 @@ def test_trouble_at_each_reply(yacht, number, instead):
         assert pull(yacht, provider).failures == []
     assert subjects(yacht) == [1, 2] and before <= 2
     assert provider.messages == []
-    assert provider.retrieved.count("uid1") <= 1 + (number == 6) and provider.retrieved.count("uid2") <= 1 + (number == 8)
+    assert provider.retrieved.count("uid1") <= 1 + (number == 6)
+    assert provider.retrieved.count("uid2") <= 1 + (number == 8)
 
 
 @pytest.mark.parametrize("octets", [0, 5, 1000, 100_000])

@@ -51,7 +51,7 @@ def test_dot_stuffing_is_right_on_the_wire(yacht, text):
         yacht.enqueue(text)
         yacht.push()
     (_, _, body), = provider.accepted
-    assert body == b"\r\n".join(line.replace(b".", b"..", 1) if line[:1] == b"." else line for line in text.split(b"\r\n"))
+    assert body == b"\r\n".join(b"." + line if line[:1] == b"." else line for line in text.split(b"\r\n"))
 
 
 def test_the_smallest_goes_first(yacht):
@@ -81,8 +81,8 @@ ENVELOPES = {
     "the null sender": {"to": ("a@far.example",), "sender": None},
     "SMTPUTF8 in a recipient": {"to": ("køk@far.example",), "smtputf8": True},
     "SMTPUTF8 in the sender": {"to": ("a@far.example",), "sender": "blåbær@yacht.example", "smtputf8": True},
-    "SMTPUTF8 in the header": {"text": "Subject: blåbær\r\n\r\nx\r\n".encode(), "to": ("a@far.example",), "smtputf8": True,
-                               "body": "8BITMIME"},
+    "SMTPUTF8 in the header": {"text": "Subject: blåbær\r\n\r\nx\r\n".encode(), "to": ("a@far.example",),
+                               "smtputf8": True, "body": "8BITMIME"},
     "8BITMIME": {"text": b"Subject: x\r\n\r\n\xe6\r\n", "to": ("a@far.example",), "body": "8BITMIME"},
     "a quoted local part": {"to": ('"two words"@far.example',), "sender": '"a\\"b"@yacht.example'},
     "an address literal": {"to": ("a@[192.0.2.1]",)},
@@ -97,7 +97,8 @@ def test_the_envelope_is_passed_on(yacht, shore, envelope):
     assert yacht.queued() == []
     arrived, = shore.queued()
     assert arrived.envelope.but(arrival=0) == was.envelope.but(arrival=0)
-    assert without_trace(shore.content(arrived)) == envelope.get("text", b"Subject: x\r\n\r\nHello.\r\n").replace(b"\r\n", b"\n")
+    text = envelope.get("text", b"Subject: x\r\n\r\nHello.\r\n")
+    assert without_trace(shore.content(arrived)) == text.replace(b"\r\n", b"\n")
 
 
 def test_a_relay_without_dsn_gets_no_dsn_parameters(yacht):
@@ -177,7 +178,7 @@ CANNOT = {
     "8BITMIME": (["SMTPUTF8", "SIZE"], {"text": b"Subject: x\r\n\r\n\xe6\r\n"}, "5.6.3"),
     "SMTPUTF8 for an address": (["8BITMIME"], {"to": ("køk@far.example",), "smtputf8": True}, "5.6.7"),
     "SMTPUTF8 for the header": (
-        ["8BITMIME"], {"text": "Subject: æ\r\n\r\nx\r\n".encode(), "to": ("a@far.example",), "smtputf8": True}, "5.6.7"),
+        ["8BITMIME"], {"text": "Subject: æ\r\n\r\nx\r\n".encode(), "smtputf8": True}, "5.6.7"),
     "SIZE": (["SIZE 20"], {}, "5.3.4"),
 }
 

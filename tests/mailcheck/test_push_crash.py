@@ -36,12 +36,12 @@ def run(yacht, replies, action):
 def test_a_crash_at_each_operation(tmp_path, replies, reached, noticed, cut, monkeypatch):
     yacht = prepared(tmp_path / "count")
     disk = Disk(yacht.spool.path)
-    run(yacht, replies, lambda: crash(yacht, disk, yacht.push, monkeypatch))
+    run(yacht, replies, lambda: crash(disk, yacht.push, monkeypatch))
     assert disk.count > 5
     for n in range(1, disk.count + 1):
         yacht = prepared(tmp_path / str(n))
         disk = Disk(yacht.spool.path, crash_at=n)
-        first = run(yacht, replies, lambda: crash(yacht, disk, yacht.push, monkeypatch))
+        first = run(yacht, replies, lambda: crash(disk, yacht.push, monkeypatch))
         if cut:
             disk.power_cut()
         marks = yacht.states()

@@ -179,7 +179,8 @@ def test_success_is_told_where_the_relay_will_not(yacht, extensions, expected):
     assert len(notices(yacht)) == expected
     for notice in notices(yacht):
         _, about = list(notice.iter_parts())[1].get_payload()
-        assert (about["Final-Recipient"], about["Action"], about["Status"]) == ("rfc822; a@far.example", "relayed", "2.0.0")
+        assert about["Final-Recipient"] == "rfc822; a@far.example"
+        assert (about["Action"], about["Status"]) == ("relayed", "2.0.0")
 
 
 def test_pauses_grow(yacht):

@@ -12,8 +12,8 @@ MAIL = b"Subject: x\n\nHello.\n"
 
 @pytest.fixture
 def shore(tmp_path, certificate):
-    with Shore(tmp_path / "shore", "smtp", "submissions", "pop3", "pop3s",
-               tls={"certificate": certificate.path, "key": certificate.key, "cleartext_login_from": "192.0.2.1"}) as shore:
+    tls = {"certificate": certificate.path, "key": certificate.key, "cleartext_login_from": "192.0.2.1"}
+    with Shore(tmp_path / "shore", "smtp", "submissions", "pop3", "pop3s", tls=tls) as shore:
         yield shore
 
 
@@ -55,7 +55,8 @@ BELIEF = {
     "the system's authorities": (lambda c: {}, "self-signed certificate"),
     "another name": (lambda c: {"ca_file": c.path, "host": "other.example"}, "Hostname mismatch"),
     "its fingerprint": (lambda c: {"fingerprint": f"sha256:{c.fingerprint}"}, None),
-    "its fingerprint, another name": (lambda c: {"fingerprint": f"sha256:{c.fingerprint}", "host": "other.example"}, None),
+    "its fingerprint, another name": (
+        lambda c: {"fingerprint": f"sha256:{c.fingerprint}", "host": "other.example"}, None),
     "another fingerprint": (lambda c: {"fingerprint": "sha256:" + "00" * 32}, "fingerprint"),
     "another fingerprint, its ca_file": (
         lambda c: {"fingerprint": "sha256:" + "00" * 32, "ca_file": c.path}, "fingerprint"),
