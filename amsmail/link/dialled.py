@@ -1,13 +1,16 @@
-"""The record "we dialled LINK": written before dialling, removed after hanging up.
+"""The record "we dialled LINK": written before dialling, blanked after hanging up.
 
 A run that finds one, while it holds the lock that every run holds, knows that its writer is gone (a power cut, a kill)
-and that the link may still be up.
+and that the link may still be up.  The file is always there and has a fixed width, so that a full disk does not keep us
+from dialling: sending what waits is what makes room.
 """
 
 import json
 import os
 
 from amsmail.store import durable
+
+_OCTETS = 256       # less than a disk's sector: written whole or not at all
 
 
 class Dialled:
@@ -26,11 +29,15 @@ class Dialled:
 
     def write(self, link, now):
         """Notes durably that we are about to dial.  Raises OSError."""
-        durable.replace(self._path, json.dumps({"link": link, "start": int(now), "process": os.getpid()}).encode())
+        self._put(json.dumps({"link": link, "start": int(now), "process": os.getpid()}))
 
     def clear(self):
         """Notes durably that the link is down.  Raises OSError."""
-        try:
-            durable.remove(self._path)
-        except FileNotFoundError:
-            pass
+        self._put("")
+
+    def _put(self, text):
+        record = text.encode().ljust(_OCTETS - 1) + b"\n"
+        if os.path.exists(self._path) and os.path.getsize(self._path) == len(record):
+            durable.overwrite(self._path, 0, record)
+        else:
+            durable.replace(self._path, record)

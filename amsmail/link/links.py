@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 
+_KEPT = 4096        # octets of what a command said, from the end
 _KILL_AFTER = 5     # seconds between asking a command to end and ending it
 
 
@@ -65,17 +66,18 @@ class CommandLink:
         """What the command said until it ended.  A child that it left behind on purpose (a daemon that keeps the link
         up) may hold its output open: then the command's own end is what counts.  Raises TimeoutExpired."""
         import threading
-        pieces = []
+        said = bytearray()
 
         def collect():
             for piece in iter(lambda: process.stdout.read1(4096), b""):
-                pieces.append(piece)
+                said.extend(piece)
+                del said[:-_KEPT]
 
         collector = threading.Thread(target=collect, daemon=True)
         collector.start()
         process.wait(self._limit)
         collector.join(0.2)
-        return b"".join(pieces)
+        return bytes(said)
 
 
 def _end(process):
@@ -84,12 +86,13 @@ def _end(process):
         process.kill()
         process.wait()
         return
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(_KILL_AFTER)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(_KILL_AFTER)
+            return
+        except (subprocess.TimeoutExpired, PermissionError, ProcessLookupError):
+            continue        # it ignores the signal, or belongs to another user (a setuid dialler): it is left behind
 
 
 _TYPES = {

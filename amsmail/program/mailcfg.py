@@ -2,7 +2,7 @@
 
 import sys
 
-from amsmail.program import exits
+from amsmail.program import exits, options
 from amsmail.site import config, libraries
 from amsmail.site.config import DEFAULT_PATH
 
@@ -13,59 +13,62 @@ USAGE = """usage: mailcfg password [--stdin] [--box BOX [mail.cfg]]
 def main(arguments, default_config=DEFAULT_PATH):
     """Runs mailcfg; gives the exit code."""
     libraries.reach()
-    verb, words = (arguments[0], arguments[1:]) if arguments else ("", [])
+    flags, values, words = options.parse(USAGE, arguments, ("--stdin",), ("--box",))
+    verb = words.pop(0) if words else ""
+    if verb not in _VERBS:
+        options.wrong(USAGE, f"expected {' or '.join(_VERBS)}, found {verb or 'nothing'}")
     try:
-        return _VERBS.get(verb, _usage)(words, default_config)
+        return _VERBS[verb](flags, dict(values), words, default_config)
     except config.ConfigError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
         return exits.CONFIG
 
 
-def _usage(_words, _default):
-    print(USAGE, file=sys.stderr)
-    return exits.USAGE
-
-
-def _check(words, default):
-    if len(words) > 1 or any(word.startswith("-") for word in words):
-        return _usage(words, default)
-    path = words[0] if words else default
+def _check(_flags, _values, words, default):
+    path = options.one_path(USAGE, words, default)
     site = config.load(path)
     print(f"{path}: fine: {len(site.boxes)} boxes, {len(site.addresses)} addresses, {len(site.accounts)} accounts, "
           f"{len(site.links)} links; relay {site.relay['host'] or 'none'}")
+    if not site.certificate:
+        print("note: no certificate is named in [tls], so only clients in cleartext_login_from can log in")
+    for name, box in site.boxes.items():
+        if not box["password"]:
+            print(f"note: box {name} has no password, so nobody can log in to it")
     return exits.OK
 
 
-def _password(words, default):
+def _password(flags, values, words, default):
     """Hashes a password, and prints the hash or puts it into mail.cfg as a box's password."""
-    from amsmail.site import passwords
-    stdin = "--stdin" in words
-    words = [word for word in words if word != "--stdin"]
-    box = None
-    if words[:1] == ["--box"] and len(words) in (2, 3):
-        box, words = words[1], words[2:]
-    if words and box is None or any(word.startswith("-") for word in words):
-        return _usage(words, default)
-    password = sys.stdin.readline().rstrip("\r\n") if stdin else _asked()
-    if not password:
-        print("mailcfg: no password, or two that differ; nothing was changed", file=sys.stderr)
+    from amsmail.site import config_file, passwords
+    box = values.get("--box")
+    if words and not box:
+        options.wrong(USAGE, "mail.cfg is of use only with --box")
+    path = options.one_path(USAGE, words, default)
+    if box and box not in config_file.box_names(path):
+        raise config.ConfigError([f"{path}: [boxes]: there is no box {box!r}"])
+    try:
+        password = sys.stdin.readline().rstrip("\r\n") if "--stdin" in flags else _asked()
+    except UnicodeDecodeError:
+        password = ""
+    if not 0 < len(password) <= 1000 or not password.isprintable():
+        print("mailcfg: a password is 1 to 1000 printable characters, in UTF-8; nothing was changed", file=sys.stderr)
         return exits.USAGE
-    if box is None:
+    if not box:
         print(passwords.hashed(password))
         return exits.OK
-    from amsmail.site import config_file
-    path = words[0] if words else default
-    if box not in config.load(path).boxes:
-        raise config.ConfigError([f"{path}: [boxes]: there is no box {box!r}"])
     config_file.edit(path, {("boxes", box, "password"): passwords.hashed(password)})
     print(f"{path}: box {box} has the new password")
     return exits.OK
 
 
 def _asked():
+    """A password typed twice, the same both times."""
     import getpass
-    first = getpass.getpass("Password: ")
-    return first if first == getpass.getpass("Again: ") else ""
+    while True:
+        first = getpass.getpass("Password: ")
+        if first == getpass.getpass("Again: "):
+            return first
+        print("The two differ. Once more:", file=sys.stderr)
 
 
 _VERBS = {"password": _password, "check": _check}

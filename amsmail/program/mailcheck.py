@@ -14,7 +14,7 @@ import time
 from amsmail.link import ledger, links
 from amsmail.link.dialled import Dialled
 from amsmail.link.links import LinkError
-from amsmail.program import exits
+from amsmail.program import exits, options
 from amsmail.program.session import where
 from amsmail.site import config, libraries
 from amsmail.site.config import DEFAULT_PATH
@@ -29,9 +29,12 @@ from amsmail.transport.result import PERMANENT, TEMPORARY
 
 USAGE = """usage: mailcheck [--now] [--quiet | --progress] [mail.cfg]
 --now        also try messages that wait after a temporary refusal
---quiet      say nothing unless a person is needed (the way it runs without a terminal)
+--quiet      say nothing unless a person is needed: for cron
 --progress   show what happens (the way it runs at a terminal)"""
-_OPTIONS = {"--now", "--quiet", "--progress"}
+
+
+# Where mail.cfg has no link, one is taken to be there.
+_NO_LINK = {"type": "always", "call_limit": 3600}
 
 
 class Stopped(Exception):
@@ -41,20 +44,21 @@ class Stopped(Exception):
 def main(arguments, default_config=DEFAULT_PATH):
     """Runs mailcheck; gives the exit code."""
     libraries.reach()
-    options = {word for word in arguments if word.startswith("-")}
-    paths = [word for word in arguments if not word.startswith("-")]
-    if len(paths) > 1 or options - _OPTIONS or {"--quiet", "--progress"} <= options:
-        print(USAGE, file=sys.stderr)
-        return exits.USAGE
-    path = os.path.abspath(paths[0] if paths else default_config)
-    shows = "--progress" in options or "--quiet" not in options and sys.stderr.isatty()
+    flags, _, words = options.parse(USAGE, arguments, ("--now", "--quiet", "--progress"))
+    path = os.path.abspath(options.one_path(USAGE, words, default_config))
+    if {"--quiet", "--progress"} <= flags:
+        options.wrong(USAGE, "--quiet and --progress exclude each other")
+    shows = "--progress" in flags or "--quiet" not in flags and sys.stderr.isatty()
     try:
-        return _Run(path, Screen(shows), "--now" in options).run()
+        return _Run(path, Screen(shows), "--now" in flags, "--quiet" in flags).run()
     except config.ConfigError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
         return exits.CONFIG
-    except (SpoolError, OSError) as error:
+    except SpoolError as error:
         print(f"mailcheck: {error}", file=sys.stderr)
+        return exits.CONFIG
+    except OSError as error:
+        print(f"mailcheck: the spool cannot be used: {error}", file=sys.stderr)
         return exits.TEMPFAIL
 
 
@@ -63,40 +67,42 @@ class Screen:
 
     def __init__(self, shows):
         self.shows = shows
-        self._bar, self._what = None, ""
+        self._bars = {}
 
     def say(self, text):
         if self.shows:
-            self.stop_bar()
+            self.stop_bars()
             print(text, file=sys.stderr, flush=True)
 
     def progress(self, what, octets):
+        """Moves the bar of one session; several go on at the same time."""
         if not self.shows:
             return
-        if what != self._what:
-            self.stop_bar()
-            self._what = what
+        if what not in self._bars:
             from tqdm import tqdm       # on demand: cron sees no bar
-            self._bar = tqdm(desc=what, unit="B", unit_scale=True, leave=False, disable=None)
-        self._bar.update(octets)
+            self._bars[what] = tqdm(desc=what, unit="B", unit_scale=True, leave=False, disable=None,
+                                    position=len(self._bars))
+        self._bars[what].update(octets)
 
-    def stop_bar(self):
-        if self._bar is not None:
-            self._bar.close()
-            self._bar, self._what = None, ""
+    def stop_bars(self):
+        for bar in self._bars.values():
+            bar.close()
+        self._bars.clear()
 
 
 class _Run:
     """One run.  Raises ConfigError, SpoolError and OSError before anything is dialled, nothing after."""
 
-    def __init__(self, path, screen, everything):
-        self._screen, self._everything = screen, everything
+    def __init__(self, path, screen, everything, quiet):
+        self._screen, self._everything, self._quiet = screen, everything, quiet
         self._site = config.load(path)
         become_owner_of(self._site.spool)
+        config.load(path)       # as that user too: the worker will have to
         self._spool = Spool(self._site.spool, self._site.hostname)
         self._log = Log(job_sink("mailcheck", self._spool.state("mailcheck.log")), new_session())
         self._dialled = Dialled(self._spool.state("dialled"))
         self._may_stop = False
+        self._kept = 0              # messages that wait for another run
         self._troubles = []         # (TEMPORARY or PERMANENT, text), in order
 
     def run(self):
@@ -106,18 +112,24 @@ class _Run:
             self._screen.say("Another mailcheck is running.")
             return exits.OK
         with lock:
-            self._hang_up_left_behind()
-            recover(self._spool)
-            resume_all(self._spool)
-            self._spool.tidy(self._site.boxes)
-            todo = plan(self._site, self._spool, self._log, time.time(), self._everything)
-            if todo.is_empty:
-                self._screen.say("Nothing to do: nothing is queued and no account is configured. No call.")
-            else:
-                self._screen.say(f"To send: {todo.messages} messages, {todo.octets} octets. "
-                                 f"To fetch from: {', '.join(todo.accounts) or 'no account'}.")
-                self._call(todo)
+            try:
+                self._hang_up_left_behind()
+                self._call_if_there_is_a_reason()
+            except OSError as error:
+                self._trouble(TEMPORARY, f"the disk failed: {error}")
         return self._exit_code()
+
+    def _call_if_there_is_a_reason(self):
+        recover(self._spool)
+        resume_all(self._spool)
+        self._spool.tidy(self._site.boxes)
+        todo = plan(self._site, self._spool, self._log, time.time(), self._everything)
+        if todo.is_empty:
+            self._screen.say("Nothing to do: nothing is queued and no account is configured. No call.")
+            return
+        self._screen.say(f"To send: {todo.messages} messages, {todo.octets} octets. "
+                         f"To fetch from: {', '.join(todo.accounts) or 'no account'}.")
+        self._call(todo)
 
     def _hang_up_left_behind(self):
         name = self._dialled.left_behind()
@@ -136,7 +148,7 @@ class _Run:
 
     def _call(self, todo):
         name = todo.link
-        settings = self._site.links.get(name, {"type": "always", "call_limit": 0})
+        settings = self._site.links.get(name, _NO_LINK)
         link = links.make(settings)
         call = {"id": self._log.session, "link": name or "none configured", "start": int(time.time())}
         begun = time.monotonic()
@@ -150,7 +162,7 @@ class _Run:
             try:
                 link.up()
                 self._log("link-up", link=name)
-                results = self._work(settings.get("call_limit") or None)
+                results = self._work(settings["call_limit"])
             finally:
                 self._may_stop = False      # nothing stops the way down
                 if link.is_dialled:
@@ -178,7 +190,7 @@ class _Run:
         for attempt in (1, 2):
             try:
                 link.down()
-            except LinkError as error:
+            except (LinkError, OSError) as error:
                 if attempt == 2:
                     self._trouble(PERMANENT, f"link {name} MAY STILL BE UP: {error}")
                 continue
@@ -192,11 +204,10 @@ class _Run:
     def _work(self, limit):
         """Runs the worker until it ends or the call's time is over, and gives its results."""
         results = []
-        deadline = time.monotonic() + limit if limit else None
         # In a session of its own: Ctrl-C is for us, and we end the worker.
         worker = subprocess.Popen(_worker_command(self._site.path, self._log.session, self._everything),
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
-        timer = _Alarm(worker, deadline)
+        timer = _Alarm(worker, limit)
         try:
             for line in worker.stdout:
                 if not line.endswith(b"\n"):
@@ -213,7 +224,7 @@ class _Run:
             worker.wait()
             raise
         finally:
-            self._screen.stop_bar()
+            self._screen.stop_bars()
         if timer.cancel():
             self._trouble(TEMPORARY, f"the call took longer than call_limit, {limit} s")
         elif code:
@@ -235,6 +246,7 @@ class _Run:
             messages_in=sum(r["done"] for r in into), octets_in=sum(r["octets"] for r in into),
             outcome="; ".join(text for _, text in self._troubles) or "ok",
         )
+        self._kept = call["kept"]
         self._log("call", **call)
         try:
             ledger.write(self._spool.state("ledger.jsonl"), call)
@@ -251,24 +263,24 @@ class _Run:
         self._log("trouble", kind=kind, problem=text)
 
     def _exit_code(self):
-        for _, text in self._troubles:
-            print(f"mailcheck: {text}", file=sys.stderr)
-        kinds = {kind for kind, _ in self._troubles}
+        """Says what went wrong (with --quiet only what needs a person), and gives the exit code."""
+        for kind, text in self._troubles:
+            if kind == PERMANENT or not self._quiet:
+                print(f"mailcheck: {text}", file=sys.stderr)
+        kinds = {kind for kind, _ in self._troubles} | ({TEMPORARY} if self._kept else set())
         return exits.UNAVAILABLE if PERMANENT in kinds else exits.TEMPFAIL if TEMPORARY in kinds else exits.OK
 
 
 class _Alarm:
     """Ends the worker when its time is over."""
 
-    def __init__(self, worker, deadline):
+    def __init__(self, worker, limit):
         import threading
         self._worker = worker
         self._rang = False
-        self._timer = None
-        if deadline is not None:
-            self._timer = threading.Timer(deadline - time.monotonic(), self._ring)
-            self._timer.daemon = True
-            self._timer.start()
+        self._timer = threading.Timer(limit, self._ring)
+        self._timer.daemon = True
+        self._timer.start()
 
     def _ring(self):
         self._rang = True
@@ -276,8 +288,7 @@ class _Alarm:
 
     def cancel(self):
         """Stops the alarm, and says whether it rang."""
-        if self._timer:
-            self._timer.cancel()
+        self._timer.cancel()
         return self._rang
 
 

@@ -1,5 +1,7 @@
 """pop3d: POP3 on stdin and stdout, started by inetd for each connection.  See docs/pop3d.8."""
 
+import sys
+
 from amsmail import __version__
 from amsmail.protocol import pop3_server as pop3
 from amsmail.protocol.engine import Closed, StartTls
@@ -8,7 +10,9 @@ from amsmail.site.config import DEFAULT_PATH
 from amsmail.store.locks import Busy
 from amsmail.transport import pump
 
-OPTIONS = {"tls"}
+NAME = "pop3d"
+FLAGS = ("--tls",)
+IDLE = "pop3_idle"
 _PIECE = 1 << 16
 
 
@@ -33,13 +37,12 @@ class _Session:
         self._engine = pop3.Pop3Server(pop3.Settings(
             errors=site.limits["errors"],
             starttls=connection.certificate_is_there,
-            secure="tls" in connection.options,
+            secure=connection.tls_from_the_start,
             cleartext_login=connection.cleartext_login,
             version=__version__,
         ))
 
     def run(self):
-        self._connection.stream.timeout = self._site.limits["pop3_idle"]
         try:
             pump.run(self._engine, self._connection.stream, self._handle)
         finally:
@@ -71,12 +74,21 @@ class _Session:
         try:
             self._drop_box = (self._connection.spool.queue() if kind == accounts.QUEUE
                               else self._connection.spool.box(name))
-            self._entries = self._drop_box.list()
-            return [(entry.uid, self._drop_box.measure(entry)) for entry in self._entries]
+            sizes = [(entry, self._measured(entry)) for entry in self._drop_box.list()]
+            self._entries = [entry for entry, size in sizes if size is not None]
+            return [(entry.uid, size) for entry, size in sizes if size is not None]
         except OSError as error:
             self._lock.release()
             self._lock = None
             return self._trouble(error)
+
+    def _measured(self, entry):
+        """The octets of a message; None for what is there and is no message that we may read."""
+        try:
+            return self._drop_box.measure(entry)
+        except OSError as error:
+            self._log("passed-over", id=entry.uid, problem=error)
+            return None
 
     def _open(self, event):
         try:
@@ -135,12 +147,4 @@ _HANDLERS = {
 
 def main(arguments, default_config=DEFAULT_PATH):
     """Runs pop3d; does not return."""
-    session.from_inetd("pop3d", Service, arguments, default_config)
-
-
-class Service:
-    """POP3 as a service of `session`."""
-
-    OPTIONS = OPTIONS
-    refusal = staticmethod(refusal)
-    serve = staticmethod(serve)
+    session.from_inetd(sys.modules[__name__], arguments, default_config)

@@ -11,29 +11,29 @@ import socket
 import sys
 import threading
 
-from amsmail.program import exits, pop3d, smtpd
+from amsmail.program import exits, options, pop3d, smtpd
 from amsmail.program.session import Connection
 from amsmail.site import config, networks
 from amsmail.site.config import DEFAULT_PATH
 from amsmail.site.identity import become_owner_of
 from amsmail.site.log import Log, new_session, to_stderr
-from amsmail.transport.carrier import SocketCarrier
+from amsmail.transport.carrier import SocketCarrier, StreamError
 from amsmail.transport.stream import Stream
 
 USAGE = """usage: amsd [--listen SERVICE=[HOST:]PORT]... [mail.cfg]
 SERVICE is smtp, submission, submissions, pop3 or pop3s; port 0 is a free one.
 Without --listen: smtp=25 submission=587 submissions=465 pop3=110 pop3s=995, on all addresses."""
 
-# service -> its port (RFC 8314, RFC 6409), who serves it, with which options, and the program's name in the log
+# service -> its port (RFC 8314, RFC 6409), the program that serves it, and with which options
 SERVICES = {
-    "smtp": (25, smtpd.Service, set(), "smtpd"),
-    "submission": (587, smtpd.Service, {"submission"}, "smtpd"),
-    "submissions": (465, smtpd.Service, {"submission", "tls"}, "smtpd"),
-    "pop3": (110, pop3d.Service, set(), "pop3d"),
-    "pop3s": (995, pop3d.Service, {"tls"}, "pop3d"),
+    "smtp": (25, smtpd, set()),
+    "submission": (587, smtpd, {"--submission"}),
+    "submissions": (465, smtpd, {"--submission", "--tls"}),
+    "pop3": (110, pop3d, set()),
+    "pop3s": (995, pop3d, {"--tls"}),
 }
 CONNECTIONS, PER_CLIENT = 100, 20       # at a time; xinetd's instances and per_source in etc/ say the same
-_DEADLINE = 300
+_DEADLINE = 60      # seconds, until mail.cfg is read and says its own
 
 
 class Server:
@@ -80,35 +80,49 @@ class Server:
 
     def _start(self, service, sock, address):
         peer = networks.unmapped(address)
-        _, handler, options, program = SERVICES[service]
-        log = Log(to_stderr(program), new_session())
+        _, program, flags = SERVICES[service]
+        log = Log(to_stderr(program.NAME), new_session())
+        stream = Stream(SocketCarrier(sock), _DEADLINE)
         with self._clients_lock:
-            if sum(self._clients.values()) >= CONNECTIONS or self._clients.get(peer, 0) >= PER_CLIENT:
-                log("turned-away", peer=peer, why="too many connections")
-                sock.close()
-                return
+            full = sum(self._clients.values()) >= CONNECTIONS or self._clients.get(peer, 0) >= PER_CLIENT
             self._clients[peer] = self._clients.get(peer, 0) + 1
-        here = networks.unmapped(sock.getsockname()[0])
-        connection = Connection(Stream(SocketCarrier(sock), _DEADLINE), peer, here, log, options)
-        threading.Thread(target=self._serve, args=(connection, handler, peer), daemon=True).start()
-
-    def _serve(self, connection, handler, peer):
         try:
-            connection.run(handler, self._config_path)
+            if full:
+                raise RuntimeError("too many connections")
+            connection = Connection(stream, peer, networks.unmapped(sock.getsockname()[0]), log, flags)
+            threading.Thread(target=self._serve, args=(connection, program, peer), daemon=True).start()
+        except (RuntimeError, OSError) as error:        # too many, no thread to be had, or the client is gone again
+            log("turned-away", peer=peer, why=error)
+            self._gone(peer)
+            self._turn_away(stream, program, flags)
+
+    def _turn_away(self, stream, program, flags):
+        stream.timeout = 1          # it is the accepting thread that waits
+        try:
+            if "--tls" not in flags:
+                stream.write(program.refusal(None, "Too many connections, try again later"))
+        except StreamError:
+            pass
+        stream.close()
+
+    def _gone(self, peer):
+        with self._clients_lock:
+            self._clients[peer] -= 1
+            if not self._clients[peer]:
+                del self._clients[peer]
+
+    def _serve(self, connection, program, peer):
+        try:
+            connection.run(program, self._config_path)
         finally:
-            with self._clients_lock:
-                self._clients[peer] -= 1
-                if not self._clients[peer]:
-                    del self._clients[peer]
+            self._gone(peer)
 
 
 def main(arguments, default_config=DEFAULT_PATH):
     """Runs amsd until SIGTERM or SIGINT; gives the exit code."""
-    try:
-        listens, path = _parsed(arguments, default_config)
-    except ValueError as error:
-        sys.stderr.write(f"amsd: {error}\n{USAGE}\n")
-        return exits.USAGE
+    _, values, words = options.parse(USAGE, arguments, valued=("--listen",))
+    path = options.one_path(USAGE, words, default_config)
+    listens = [_listen(value) for _, value in values] or [(name, "", SERVICES[name][0]) for name in SERVICES]
     server = Server(os.path.abspath(path))
     for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
         if hasattr(signal, name):
@@ -116,13 +130,14 @@ def main(arguments, default_config=DEFAULT_PATH):
     for service, host, port in listens:
         try:
             bound = server.listen(service, host, port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             sys.stderr.write(f"amsd: cannot listen on {host or 'all addresses'} port {port} for {service}: "
-                             f"{error.strerror}\n")
+                             f"{getattr(error, 'strerror', None) or error}\n")
             return exits.OSERR
         print("listening", service, *bound)
     try:
         become_owner_of(config.load(path).spool)
+        config.load(path)       # as that user too
     except config.ConfigError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
         return exits.CONFIG
@@ -132,25 +147,10 @@ def main(arguments, default_config=DEFAULT_PATH):
     return exits.OK
 
 
-def _parsed(arguments, default_config):
-    """([(service, host, port)], path of mail.cfg).  Raises ValueError."""
-    listens, paths = [], []
-    words = iter(arguments)
-    for word in words:
-        if word == "--listen" or word.startswith("--listen="):
-            listens.append(_listen(word.partition("=")[2] or next(words, "")))
-        elif word.startswith("-"):
-            raise ValueError(f"{word} is no option")
-        else:
-            paths.append(word)
-    if len(paths) > 1:
-        raise ValueError("one mail.cfg, please")
-    return listens or [(s, "", SERVICES[s][0]) for s in SERVICES], paths[0] if paths else default_config
-
-
 def _listen(text):
+    """(service, host, port) of a --listen."""
     service, _, address = text.partition("=")
     host, _, port = address.rpartition(":")
     if service not in SERVICES or not (port.isascii() and port.isdigit() and int(port) < 65536):
-        raise ValueError(f"--listen {text!r}: expected SERVICE=[HOST:]PORT")
+        options.wrong(USAGE, f"--listen {text}: expected SERVICE=[HOST:]PORT")
     return service, host.strip("[]"), int(port)

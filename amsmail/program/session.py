@@ -1,12 +1,14 @@
 """What smtpd and pop3d have in common: a client's connection, from inetd or from amsd, and the site it came to.
 
-A service is a function `serve(connection)` and a `refusal(site_or_none, reason)`; see `Connection`.
+Each of the two is a module with NAME, FLAGS (the options of its command line), IDLE (the key of its deadline in [limits]),
+`serve(connection)` and
+`refusal(site_or_none, reason)`, the bytes for a client that cannot be served.
 """
 
+import _signal      # the C part of `signal`: importing `enum` for the rest would cost 3 ms
 import os
-import sys
 
-from amsmail.program import exits
+from amsmail.program import exits, options
 from amsmail.site import config, networks
 from amsmail.site.identity import become_owner_of
 from amsmail.site.log import Log, new_session, sink
@@ -15,26 +17,28 @@ from amsmail.store.spool import Spool, SpoolError
 from amsmail.transport.carrier import StreamError, standard_carrier
 from amsmail.transport.stream import Stream
 
-_FIRST_DEADLINE = 300       # seconds; the service sets its own once mail.cfg is read
+_FIRST_DEADLINE = 60        # seconds, until mail.cfg is read and says its own
+_LAST_WORDS = 1             # seconds in which a client may still take our last reply
 
 
 class Connection:
     """One client's connection: `stream`, `peer` (its IP address, '' if unknown), `here` (ours), `log`, `site`, `spool`,
-    and `options`, a set of 'tls' (from the first octet) and 'submission'."""
+    and `flags`, those of the program's options that are set."""
 
-    def __init__(self, stream, peer, here, log, options):
-        self.stream, self.peer, self.here, self.log, self.options = stream, peer, here, log, options
+    def __init__(self, stream, peer, here, log, flags):
+        self.stream, self.peer, self.here, self.log, self.flags = stream, peer, here, log, flags
         self.site = self.spool = None
+        self.tls = ""           # its protocol and cipher, once it is on
 
-    def run(self, service, config_path):
+    def run(self, program, config_path):
         """Serves the client to the end of its session.  Nothing is raised, whatever the client, the line, mail.cfg, the
         disk or a bug of ours do; it is logged, and never told to the client in the middle of something else."""
-        self.log("connect", peer=self.peer or "unknown", tls="implicit" if "tls" in self.options else None)
+        self.log("connect", peer=self.peer or "unknown", tls="implicit" if self.tls_from_the_start else None)
         try:
-            if self._prepare(service, config_path):
-                if "tls" in self.options:
+            if self._prepare(program, config_path):
+                if self.tls_from_the_start:
                     self.start_tls()
-                service.serve(self)
+                program.serve(self)
         except StreamError as error:
             self.log("connection-lost", why=error)
         except OSError as error:
@@ -42,14 +46,15 @@ class Connection:
         except Exception as error:
             self.log("bug", problem=repr(error), where=where(error))
         finally:
-            self.stream.close()
+            self.stream.close(drain=_LAST_WORDS)
             self.log("disconnect", sent=self.stream.sent, received=self.stream.received)
 
-    def _prepare(self, service, config_path):
+    def _prepare(self, program, config_path):
         """Loads the site, and says whether it can be served; if not, the client is told so."""
         try:
             self.site = config.load(config_path)
             become_owner_of(self.site.spool)
+            self.stream.timeout = self.site.limits[program.IDLE]
             self.spool = Spool(self.site.spool, self.site.hostname)
             recover(self.spool)
             return True
@@ -60,18 +65,25 @@ class Connection:
         except (SpoolError, OSError) as error:
             self.log("spool-error", problem=error)
             reason = "The spool cannot be used, see the log"
-        if "tls" not in self.options:       # without mail.cfg there is no certificate to say it under
-            self.stream.write(service.refusal(self.site, reason))
+        except Exception as error:
+            self.log("bug", problem=repr(error), where=where(error))
+            reason = "This server has a problem, see the log"
+        if not self.tls_from_the_start:       # without mail.cfg there is no certificate to say it under
+            self.stream.write(program.refusal(self.site, reason))
         return False
 
     def start_tls(self):
         """Does the handshake.  Raises StreamError."""
         from amsmail.transport.tls import server_context
         if not self.site.certificate:
-            raise StreamError("TLS is asked for, and mail.cfg names no certificate")
-        words = self.stream.start_tls(server_context(self.site.certificate, self.site.key))
-        self.log("tls", protocol=words)
-        return words
+            self.log("tls-error", problem="TLS is asked for, and mail.cfg names no certificate")
+            raise StreamError("there is no TLS here")
+        self.tls = self.stream.start_tls(server_context(self.site.certificate, self.site.key))
+        self.log("tls", protocol=self.tls)
+
+    @property
+    def tls_from_the_start(self):
+        return "--tls" in self.flags
 
     @property
     def certificate_is_there(self):
@@ -96,25 +108,17 @@ def where(error):
     return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
 
 
-def from_inetd(program, service, arguments, default_config):
+def from_inetd(program, arguments, default_config):
     """The main function of a program that inetd starts: serves the client on stdin and stdout, and ends the process."""
-    options, path = _parsed(program, service, arguments, default_config)
+    usage = f"usage: {program.NAME} {' '.join(f'[{flag}]' for flag in program.FLAGS)} [mail.cfg]"
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)     # no traceback to the client
+    flags, _, words = options.parse(usage, arguments, program.FLAGS)
+    path = options.one_path(usage, words, default_config)
     carrier, sock = standard_carrier()
     peer, here = _addresses(sock)
-    log = Log(sink(program), new_session())
-    Connection(Stream(carrier, _FIRST_DEADLINE), peer, here, log, options).run(service, path)
-    os._exit(exits.OK)     # nothing is left to flush, and the interpreter's own way out costs 1.5 ms
-
-
-def _parsed(program, service, arguments, default_config):
-    """(options, path of mail.cfg).  By hand: argparse would double the time of the start."""
-    options = {word[2:] for word in arguments if word.startswith("--")}
-    paths = [word for word in arguments if not word.startswith("--")]
-    if len(paths) > 1 or options - service.OPTIONS or any(word.startswith("-") for word in paths):
-        known = " ".join(f"[--{option}]" for option in sorted(service.OPTIONS))
-        sys.stderr.write(f"usage: {program} {known} [mail.cfg]\n")
-        raise SystemExit(exits.USAGE)
-    return options, paths[0] if paths else default_config
+    log = Log(sink(program.NAME), new_session())
+    Connection(Stream(carrier, _FIRST_DEADLINE), peer, here, log, flags).run(program, path)
+    os._exit(exits.OK)      # nothing is left to flush, and the interpreter's own way out costs 1.5 ms
 
 
 def _addresses(sock):

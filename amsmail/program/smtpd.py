@@ -1,7 +1,7 @@
 """smtpd: SMTP on stdin and stdout, started by inetd for each connection.  See docs/smtpd.8."""
 
 import errno
-import os
+import sys
 import time
 
 from amsmail.protocol import smtp_server as smtp
@@ -16,7 +16,9 @@ from amsmail.site.dates import rfc5322
 from amsmail.wire.envelope import path
 from amsmail.wire.reply import Reply
 
-OPTIONS = {"tls", "submission"}
+NAME = "smtpd"
+FLAGS = ("--submission", "--tls")
+IDLE = "smtp_idle"
 HOPS = 100              # Received fields that make a loop: RFC 5321, section 6.3
 _HEADER_CAP = 1 << 18   # octets of a header that are kept
 
@@ -40,7 +42,6 @@ class _Session:
         site = connection.site
         self._connection, self._site, self._log = connection, site, connection.log
         self._relay = networks.contains(site.relay_from, connection.peer)
-        self._tls = ""
         self._delivery = None
         self._engine = smtp.SmtpServer(smtp.Settings(
             hostname=site.hostname,
@@ -48,13 +49,12 @@ class _Session:
             recipients=site.limits["recipients"],
             errors=site.limits["errors"],
             starttls=connection.certificate_is_there,
-            secure="tls" in connection.options,
+            secure=connection.tls_from_the_start,
             cleartext_login=connection.cleartext_login,
-            login_required="submission" in connection.options,
+            login_required="--submission" in connection.flags,
         ))
 
     def run(self):
-        self._connection.stream.timeout = self._site.limits["smtp_idle"]
         try:
             pump.run(self._engine, self._connection.stream, self._handle)
         finally:
@@ -65,7 +65,7 @@ class _Session:
 
     def _start_tls(self, _event):
         self._connection.stream.write(self._engine.output())
-        self._tls = self._connection.start_tls()
+        self._connection.start_tls()
         return True
 
     def _login(self, event):
@@ -77,7 +77,7 @@ class _Session:
 
     def _may_use(self, event):
         try:
-            free = _free(self._site.spool)
+            free = self._connection.spool.free()
         except OSError as error:
             return self._trouble(error)
         return Reply(452, "4.3.1", "Not enough room on the disk for that") if event.size > free else None
@@ -112,7 +112,7 @@ class _Session:
         """The Received field (RFC 5321, section 4.4)."""
         peer = self._connection.peer
         literal = f"[IPv6:{peer}]" if ":" in peer else f"[{peer}]" if peer else "unknown"
-        with_tls = f"\n\t(using {self._tls})" if self._tls else ""
+        with_tls = f"\n\t(using {self._connection.tls})" if self._connection.tls else ""
         only = f"\n\tfor {path(envelope.recipients[0].address)}" if len(envelope.recipients) == 1 else ""
         helo = "".join(c if c.isalnum() and c.isascii() or c in "-._:[]" else "?" for c in event.helo)
         return (f"Received: from {helo} ({literal}){with_tls}\n\tby {self._site.hostname} with {event.protocol} "
@@ -193,22 +193,28 @@ class HeaderKeeper:
     """Keeps a message's header (as far as it is of a sane size) while the message goes by."""
 
     def __init__(self):
+        self._kept = bytearray(b"\r\n")        # a line end in front: the blank line may be the first
         self._open = True
-        self.text = b""
 
     def feed(self, data):
         if not self._open:
             return
-        self.text += data
-        end = (b"\r\n" + self.text).find(b"\r\n\r\n")
-        if end >= 0 or len(self.text) > _HEADER_CAP:
-            self.text = self.text[:end] if end >= 0 else self.text
+        searched = max(0, len(self._kept) - 3)
+        self._kept += data
+        end = self._kept.find(b"\r\n\r\n", searched)
+        if end >= 0 or len(self._kept) > _HEADER_CAP:
+            del self._kept[end + 2 if end >= 0 else len(self._kept):]
             self._open = False
+
+    @property
+    def text(self):
+        """The header, without the blank line."""
+        return bytes(self._kept[2:])
 
     @property
     def hops(self):
         """How many Received fields there are."""
-        return (b"\r\n" + self.text).lower().count(b"\r\nreceived:")
+        return self._kept.lower().count(b"\r\nreceived:")
 
 
 _HANDLERS = {
@@ -225,23 +231,6 @@ _HANDLERS = {
 }
 
 
-def _free(spool):
-    """Octets that this user may still write on the spool's file system."""
-    if not hasattr(os, "statvfs"):
-        import shutil
-        return shutil.disk_usage(spool).free
-    figures = os.statvfs(spool)
-    return figures.f_bavail * figures.f_frsize
-
-
 def main(arguments, default_config=DEFAULT_PATH):
     """Runs smtpd; does not return."""
-    session.from_inetd("smtpd", Service, arguments, default_config)
-
-
-class Service:
-    """SMTP as a service of `session`."""
-
-    OPTIONS = OPTIONS
-    refusal = staticmethod(refusal)
-    serve = staticmethod(serve)
+    session.from_inetd(sys.modules[__name__], arguments, default_config)

@@ -1,8 +1,13 @@
-"""The worker of mailcheck: pushes and pulls over a link that is up, and writes what happens as lines of JSON."""
+"""The worker of mailcheck: pushes and pulls over a link that is up, and writes what happens as lines of JSON.
+
+The push and every pull run at the same time: the line carries both ways at once, and the waits overlap.
+"""
 
 import json
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from amsmail.site import config, libraries
 from amsmail.site.log import Log, job_sink
@@ -20,13 +25,17 @@ def main(arguments):
     site = config.load(path)
     spool = Spool(site.spool, site.hostname)
     log = Log(job_sink("mailcheck", spool.state("mailcheck.log")), session)
+    report = _Report()
+    sessions = [lambda name=name: _pull(site, spool, name, log, report) for name in site.accounts]
     if site.relay["host"]:
-        _say(_push(site, spool, log, which == "all"))
-    for name in site.accounts:
-        _say(_pull(site, spool, name, log))
+        sessions.insert(0, lambda: _push(site, spool, log, report, which == "all"))
+    with ThreadPoolExecutor(max(1, len(sessions))) as pool:
+        under_way = [pool.submit(lambda session=session: report.result(session())) for session in sessions]
+    for session in under_way:
+        session.result()        # raises what a bug of ours raised there
 
 
-def _push(site, spool, log, everything):
+def _push(site, spool, log, report, everything):
     try:
         lock = spool.lock("queue")
     except Busy:
@@ -35,10 +44,10 @@ def _push(site, spool, log, everything):
         return result
     with lock:
         messages = due(spool, log, time.time(), everything)
-        return push(site, spool, messages, log, _progress("sending")) if messages else Result("relay")
+        return push(site, spool, messages, log, report.progress("sending")) if messages else Result("relay")
 
 
-def _pull(site, spool, name, log):
+def _pull(site, spool, name, log, report):
     try:
         lock = spool.lock(f"account-{name}")
     except Busy:
@@ -46,20 +55,25 @@ def _pull(site, spool, name, log):
         result.fail(TEMPORARY, "the account is being fetched by another run")
         return result
     with lock:
-        return pull(site, spool, name, log, _progress(f"fetching {name}"))
+        return pull(site, spool, name, log, report.progress(f"fetching {name}"))
 
 
-def _progress(what):
-    return lambda octets: _write({"what": what, "octets": octets})
+class _Report:
+    """Tells mailcheck what happens, a line at a time whichever thread it is."""
 
+    def __init__(self):
+        self._lock = threading.Lock()
 
-def _say(result):
-    _write(result.figures())
+    def progress(self, what):
+        """What a push or a pull calls with the octets that moved."""
+        return lambda octets: self._line({"what": what, "octets": octets})
 
+    def result(self, result):
+        self._line(result.figures())
 
-def _write(event):
-    """A line for mailcheck; where that is gone, nobody would hang up after us, so we end."""
-    try:
-        print(json.dumps(event), flush=True)
-    except BrokenPipeError:
-        os._exit(1)
+    def _line(self, event):
+        try:
+            with self._lock:
+                print(json.dumps(event), flush=True)
+        except BrokenPipeError:
+            os._exit(1)         # mailcheck is gone, and would not hang up after us

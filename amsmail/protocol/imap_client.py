@@ -44,7 +44,10 @@ On the wire, after the login:
     S: * 9 FETCH (UID 8 FLAGS () RFC822.SIZE 300000 BODY[]<0> {65536} ...) ... a4 OK done
     C: a5 UID STORE 7 +FLAGS.SILENT (\\Deleted)
     C: a6 UID EXPUNGE 7
-    C: a7 UID FETCH 8 (UID RFC822.SIZE BODY.PEEK[]<65536.262144>)
+    C: a7 UID FETCH 8 (UID RFC822.SIZE BODY.PEEK[]<65536.496608>)
+
+Of one message only one part is asked for at a time: where the line is slow, Dovecot answers commands that were sent
+ahead in another order.
 
 However the session ends, also by an error of the stream, `unfinished()` says what can go on in the next call.
 """
@@ -71,10 +74,10 @@ _HELD_CAP = 1 << 20         # octets of a text that are held because the server 
 class Options(Value):
     """How to fetch.  `deletion`: EXPUNGED (only FLAGGED where the server cannot expunge single messages), FLAGGED,
     MOVED (to the folder `target`), or '' for never, which opens the folder read-only.  `begin`: octets that are asked
-    of every message at first; `window`: octets a request for the rest."""
+    of every message at first; `spare`: octets that are asked for in addition to what it should have left."""
 
-    __slots__ = ("folder", "deletion", "target", "begin", "window", "compress")
-    defaults = {"folder": "INBOX", "deletion": EXPUNGED, "target": "", "begin": 1 << 16, "window": 1 << 18,
+    __slots__ = ("folder", "deletion", "target", "begin", "spare", "compress")
+    defaults = {"folder": "INBOX", "deletion": EXPUNGED, "target": "", "begin": 1 << 16, "spare": 1 << 18,
                 "compress": True}
 
 
@@ -96,12 +99,12 @@ class Partial(Value):
 class Take(Value):
     """What to do with a folder, in UIDs of its `uidvalidity` (None: whatever it is, for a first call).
 
-    Fetch all from `first` on except those in `but`, or, if `newest` is not None, the `newest` last messages instead;
-    fetch `also`; go on with `resume`, {UID: Partial}, which need not be in `but`; and delete `delete`, which are safe
-    here since an earlier call."""
+    Fetch all from `first` on except those in `without`, or, if `newest` is not None, only the last `newest` messages;
+    fetch `also`; go on with `resume`, {UID: Partial}, which need not be in `without`; and delete `delete`, which are
+    safe here since an earlier call."""
 
-    __slots__ = ("uidvalidity", "first", "but", "newest", "also", "resume", "delete")
-    defaults = {"first": 1, "but": (), "newest": None, "also": (), "resume": {}, "delete": ()}
+    __slots__ = ("uidvalidity", "first", "without", "newest", "also", "resume", "delete")
+    defaults = {"first": 1, "without": (), "newest": None, "also": (), "resume": {}, "delete": ()}
 
 
 class Folder(Value):
@@ -218,18 +221,18 @@ class _Message:
         self.uid, self.size, self.flags = uid, size or partial.size, ()
         self.offset, self.tail = partial.offset, partial.tail
         self.overlap = partial.tail         # what must be the same again before anything new
-        self.asked = self.offset - len(self.tail)       # octets from its beginning that were asked for
-        self.asked_all = False              # ... and there should be no more
         self.told = False                   # whether the program knows that it begins or goes on
         self.over = False                   # nothing that still comes counts
 
     @property
     def left(self):
-        return self.size - self.asked
+        """Octets that it should have left, if the server says it right."""
+        return max(0, self.size - self.offset)
 
 
 class _Piece:
-    """A part of a message that was asked for with the command `tag`: `length` octets from `origin`."""
+    """A part of a message that was asked for with the command `tag` (None: at its beginning, as that of many): `length`
+    octets from `origin`."""
 
     def __init__(self, message, origin, length, tag):
         self.message, self.origin, self.length, self.tag = message, origin, length, tag
@@ -440,7 +443,7 @@ class ImapClient(ScriptEngine):
         if take.uidvalidity not in (None, self._folder.uidvalidity):
             raise Misuse("what to take is for another UIDVALIDITY")
         self._take = take
-        self._safe += take.delete
+        self._safe += take.delete if self._options.deletion else ()
         self._open.update((uid, _Message(uid, partial=partial)) for uid, partial in take.resume.items())
 
     def _ask_beginnings(self, take, last):
@@ -452,13 +455,13 @@ class ImapClient(ScriptEngine):
             return [self._command(f"FETCH {self._folder.exists - count + 1}:* {items}")] if count else []
         parts = imap.ranges(take.also)
         if not known or self._folder.exists and not 0 < self._folder.uidnext <= take.first:
-            parts += imap.from_on(take.first, {*take.but, *take.resume}, last)
+            parts += imap.from_on(take.first, {*take.without, *take.resume}, last)
         return [self._command(f"UID FETCH {uids} {items}") for uids in imap.sets(parts, _SET)]
 
     def _is_to_take(self, uid):
         take = self._take
         return take is not None and uid not in take.resume and (
-            take.newest is not None or uid in take.also or uid >= take.first and uid not in take.but)
+            take.newest is not None or uid in take.also or uid >= take.first and uid not in take.without)
 
     # The rest of what is large
 
@@ -476,37 +479,28 @@ class ImapClient(ScriptEngine):
 
     def _ask_ahead(self):
         while self._queue and len(self._flying) < _FLYING:
-            message, length = self._queue[0], self._options.window
-            if message.asked + length > imap.HIGHEST:
+            message = self._queue.popleft()
+            origin = message.offset - len(message.overlap)
+            # More than should be left: the end is where the server gives less.
+            length = min(message.left + len(message.overlap) + self._options.spare, imap.HIGHEST - origin)
+            if length <= 0:
                 raise PeerError(f"the message {message.uid} has no end")
-            tag = self._command(f"UID FETCH {message.uid} (UID RFC822.SIZE BODY.PEEK[]<{message.asked}.{length}>)")
-            self._flying.append(_Piece(message, message.asked, length, tag))
-            message.asked_all = message.left < length       # so that the last one gives less than was asked for
-            message.asked += length
-            if message.asked_all:
-                self._queue.popleft()
+            tag = self._command(f"UID FETCH {message.uid} (UID RFC822.SIZE BODY.PEEK[]<{origin}.{length}>)")
+            self._flying.append(_Piece(message, origin, length, tag))
 
     def _piece_answered(self, piece, status):
         message = piece.message
         if message.over:
             return
         if piece.answered:
-            if message.asked_all and message.asked == message.offset:       # it is larger than the server said
-                message.asked_all = False
-                self._queue.appendleft(message)
+            self._queue.appendleft(message)         # it is larger than the server said
             return
-        self._forget(message)
+        message.over = True
         if not status.ok or piece.problem:
             yield NotFetched(message.uid, piece.problem or status.text)
         else:
             del self._open[message.uid]
             yield Gone(message.uid)
-
-    def _forget(self, message):
-        """Asks for no more of it."""
-        message.over = True
-        if message in self._queue:
-            self._queue.remove(message)
 
     # The texts that come
 
@@ -514,7 +508,7 @@ class ImapClient(ScriptEngine):
         """A FETCH response, which may be in several parts: with texts that stream, and Data in the end."""
         piece = held = None
         while isinstance(response, imap.Streaming):
-            uid = imap.number(response.items.get("UID"))
+            uid = _uid(response.items)
             if uid is None:
                 held = yield from self._hold(response)
             else:
@@ -523,7 +517,7 @@ class ImapClient(ScriptEngine):
                 piece = piece or found
             response = yield from self._response()
         items = response.items
-        uid = imap.number(items.get("UID"))
+        uid = _uid(items)
         name = next(filter(imap.is_text, items), None)
         if name is None:
             if "RFC822.SIZE" in items and uid is not None and self._is_to_take(uid):
@@ -573,15 +567,15 @@ class ImapClient(ScriptEngine):
         elif origin in (None, 0) and uid not in self._had and self._is_to_take(uid):
             self._had.add(uid)
             message = self._open[uid] = _Message(uid)
-            message.asked = self._options.begin
-            asked = _Piece(message, 0, message.asked, None)
+            asked = _Piece(message, 0, self._options.begin, None)
         else:
             return None
         asked.whole = origin is None
         if size > asked.length and not asked.whole:
             raise PeerError(f"the server gave {size} octets where {asked.length} were asked for")
         message.size = imap.number(items.get("RFC822.SIZE")) or message.size
-        message.flags = items.get("FLAGS") or ()
+        flags = items.get("FLAGS")
+        message.flags = flags if isinstance(flags, tuple) else ()
         return asked
 
     def _came(self, piece, data):
@@ -613,7 +607,7 @@ class ImapClient(ScriptEngine):
         piece.answered = True
         message.size = imap.number(items.get("RFC822.SIZE")) or message.size
         if piece.differs or message.overlap:        # or it ended before anything new
-            self._forget(message)
+            message.over = True
             self._open[uid] = _Message(uid, message.size)
             self._queue.append(self._open[uid])
             yield MessageDiffers(uid)
@@ -622,7 +616,7 @@ class ImapClient(ScriptEngine):
                 message.told = False
                 yield MessagePauses(uid, message.offset)
         else:
-            self._forget(message)
+            message.over = True
             del self._open[uid]
             if message.offset:
                 yield from self._complete(message)
@@ -793,5 +787,13 @@ def _words(text):
     return set(text.upper().split())
 
 
+def _uid(items):
+    """The UID among a FETCH response's items, None if there is none."""
+    uid = imap.number(items.get("UID"))
+    if uid is not None and not 0 < uid <= imap.HIGHEST:
+        raise PeerError(f"the server gave the UID {uid}")
+    return uid
+
+
 def _has_uids(take):
-    return bool(take.first != 1 or take.but or take.also or take.resume or take.delete)
+    return bool(take.first != 1 or take.without or take.also or take.resume or take.delete)

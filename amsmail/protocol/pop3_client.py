@@ -2,6 +2,9 @@
 
 A message is deleted at the provider only after the program said that it is safe here, and counts as deleted only after
 QUIT was answered with +OK.
+
+Where the server can do PIPELINING (RFC 2449, section 6.6), which is known from an earlier session or asked for first,
+the login and the listings are one flight, all messages another, and the last deletions with QUIT a third.
 """
 
 from amsmail.protocol.engine import Event, StartTls
@@ -13,6 +16,7 @@ from amsmail.wire.value import Value
 
 # What a session may fail over as a whole.
 NOT_OFFERED, REFUSED, LOGIN = "not-offered", "refused", "login"
+WINDOW = 1 << 20                # octets
 _LISTING_CAP = 1_000_000        # messages in a listing; more is nonsense, and memory
 
 
@@ -28,6 +32,12 @@ class Choose(Event):
 
     __slots__ = ("messages", "has_uids")
     asks = True
+
+
+class Capabilities(Event):
+    """What the server says it can do, {keyword: parameters}: worth remembering for the next session."""
+
+    __slots__ = ("capabilities",)
 
 
 class MessageBegins(Event):
@@ -55,6 +65,12 @@ class NotFetched(Event):
     __slots__ = ("message", "text")
 
 
+class NotDeleted(Event):
+    """The server refused to delete a message; `text` says why."""
+
+    __slots__ = ("message", "text")
+
+
 class Deleted(Event):
     """QUIT was answered: the provider has deleted these messages (Listed)."""
 
@@ -68,26 +84,34 @@ class SessionFailed(Event):
 
 
 class Pop3Client(ScriptEngine):
-    """One session.  `starttls` asks for TLS (STLS) first."""
+    """One session.  `starttls` asks for TLS (STLS) first; `known` are the capabilities that Capabilities gave in an
+    earlier session, None if there was none; `window` bounds the octets that are asked for and have not come."""
 
-    def __init__(self, user, password, starttls):
+    def __init__(self, user, password, starttls, known=None, window=WINDOW):
         self._user, self._password, self._starttls = user, password, starttls
+        self._capabilities = known
+        self._window = window
+        self._unsent = []           # commands that wait for the answer to those before them
+        self._wanted = []           # messages to fetch that were not asked for yet
+        self._finished = []         # messages to delete with the next flight
+        self._under_way = []        # what was asked for, in order: (verb, message)
+        self._awaited = 0           # octets of it
         super().__init__()
 
     def _script(self):
         ok, text = yield from self._reply()
         if not ok:
             yield SessionFailed(REFUSED, text)
-            return
-        if (yield from self._secure()) and (yield from self._authenticate()):
+        elif (yield from self._secure()) and (yield from self._authenticate()):
             yield from self._transaction()
         else:
-            yield from self._command("QUIT")
+            self._send(b"QUIT\r\n")     # nobody waits for its answer
 
     def _secure(self):
         if not self._starttls:
             return True
-        ok, text = yield from self._command("STLS")
+        self._ask("STLS")
+        ok, text = yield from self._next_reply()
         if not ok:
             yield SessionFailed(NOT_OFFERED, f"STLS was refused, and nothing is sent in the clear: {text}")
             return False
@@ -95,46 +119,86 @@ class Pop3Client(ScriptEngine):
         yield StartTls()
         return True
 
-    def _authenticate(self):
-        ok, text = yield from self._command(f"USER {self._user}")
-        if ok:
-            ok, text = yield from self._command(f"PASS {self._password}")
-        elif "SASL" in (capabilities := (yield from self._capabilities())) and "PLAIN" in capabilities["SASL"]:
-            response = sasl.plain_message(self._user, self._password)
-            ok, text = yield from self._command("AUTH PLAIN")
-            if text.startswith("+"):
-                ok, text = yield from self._command(response)
-        if not ok:
-            yield SessionFailed(LOGIN, text)
-        return ok
-
-    def _capabilities(self):
-        ok, _ = yield from self._command("CAPA")
+    def _find_out(self):
+        """Asks what the server can do (RFC 2449); one that cannot say has no capabilities."""
+        self._ask("CAPA")
+        ok, _ = yield from self._next_reply()
         lines = (yield from self._lines()) if ok else []
-        return {words[0].upper(): [w.upper() for w in words[1:]] for line in lines if (words := line.split())}
+        rows = [line.upper().split() for line in lines if line.strip()]
+        self._capabilities = {words[0]: words[1:] for words in rows}
+        yield Capabilities(self._capabilities)
+
+    def _authenticate(self):
+        """Logs in, and asks for the listings in the same flight."""
+        if self._capabilities is None:
+            yield from self._find_out()
+        if "USER" not in self._capabilities and "PLAIN" in self._capabilities.get("SASL", []):
+            commands = ["AUTH PLAIN " + sasl.plain_message(self._user, self._password)]
+        else:
+            commands = [f"USER {self._user}", f"PASS {self._password}"]
+        self._ask(*commands, "UIDL", "LIST")
+        for _ in commands:
+            ok, text = yield from self._next_reply()
+            if not ok:
+                self._unsent.clear()
+                yield SessionFailed(LOGIN, text)
+                return False
+        return True
 
     def _transaction(self):
         messages, has_uids = yield from self._listing()
         wanted, unwanted = yield Choose(tuple(messages), has_uids)
         by_number = {message.number: message for message in messages}
-        deleted = [by_number[number] for number in unwanted]
-        for message in deleted:
-            yield from self._expect_ok(f"DELE {message.number}")
-        for message in (by_number[number] for number in wanted):
-            ok, text = yield from self._command(f"RETR {message.number}")
-            if not ok:
-                yield NotFetched(message, text)
-                continue
-            yield MessageBegins(message)
-            yield from self._body()
-            if (yield MessageEnds(message)):
-                yield from self._expect_ok(f"DELE {message.number}")
-                deleted.append(message)
+        self._wanted = [by_number[number] for number in wanted]
+        self._finished = [by_number[number] for number in unwanted]
+        deleted = []
+        self._ask_for_more()
+        while self._under_way:
+            verb, message = self._under_way.pop(0)
+            if verb == "DELE":
+                deleted += yield from self._deleted(message)
+            elif (yield from self._fetch(message)):
+                self._finished.append(message)
+            self._ask_for_more()
+        self._ask(*(f"DELE {message.number}" for message in self._finished), "QUIT")
+        for message in self._finished:
+            deleted += yield from self._deleted(message)
         yield from self._expect_ok("QUIT")
         yield Deleted(tuple(deleted))
 
+    def _deleted(self, message):
+        """Takes the answer to DELE: the message in a list, empty if the server refused."""
+        ok, text = yield from self._next_reply()
+        if not ok:
+            yield NotDeleted(message, text)
+        return [message] if ok else []
+
+    def _ask_for_more(self):
+        """A new flight goes out when half of the window has come: not a packet a message, and never an idle line."""
+        if not self._wanted or self._awaited > self._window // 2:
+            return
+        flight = [("DELE", message) for message in self._finished]
+        self._finished = []
+        while self._wanted and self._awaited < self._window:
+            message = self._wanted.pop(0)
+            flight.append(("RETR", message))
+            self._awaited += message.size
+        self._ask(*(f"{verb} {message.number}" for verb, message in flight))
+        self._under_way += flight
+
+    def _fetch(self, message):
+        """Takes the answer to RETR; says whether the message is to be deleted."""
+        ok, text = yield from self._next_reply()
+        if not ok:
+            self._awaited -= message.size
+            yield NotFetched(message, text)
+            return False
+        yield MessageBegins(message)
+        yield from self._body(message.size)
+        return (yield MessageEnds(message))
+
     def _listing(self):
-        ok, _ = yield from self._command("UIDL")
+        ok, _ = yield from self._next_reply()
         uids = self._pairs((yield from self._lines())) if ok else {}
         yield from self._expect_ok("LIST")
         sizes = self._pairs((yield from self._lines()))
@@ -153,17 +217,22 @@ class Pop3Client(ScriptEngine):
             pairs[int(words[0])] = words[1]
         return pairs
 
-    def _body(self):
+    def _body(self, size):
+        """The body of a message of about `size` octets."""
         decoder = DotDecoder()
         while not decoder.ended:
             data = self._input.take(1 << 16)
             if not data:
+                self._ask_for_more()        # in the middle of a message, for a large one may be all of the window
                 yield from self._more()
                 continue
             text, rest = decoder.feed(data)
             self._input.unread(rest)
             if text:
                 yield MessageData(text)
+            came = size if decoder.ended else min(size, len(text))
+            size -= came
+            self._awaited -= came
 
     def _lines(self):
         """The lines of a reply of several lines."""
@@ -174,13 +243,23 @@ class Pop3Client(ScriptEngine):
                 raise PeerError(f"a listing of more than {_LISTING_CAP} lines")
         return lines
 
+    def _ask(self, *commands):
+        """Sends commands: all of them where the server can take that, else each when the one before it is answered."""
+        self._unsent += commands
+        if self._capabilities and "PIPELINING" in self._capabilities:
+            self._send("".join(command + "\r\n" for command in self._unsent).encode())
+            self._unsent.clear()
+
     def _expect_ok(self, command):
-        ok, text = yield from self._command(command)
+        """Takes the answer to a command that was asked and must not fail."""
+        ok, text = yield from self._next_reply()
         if not ok:
             raise PeerError(f"{command} was refused: {text}")
 
-    def _command(self, command):
-        self._send(command.encode("utf-8") + b"\r\n")
+    def _next_reply(self):
+        """The answer to the first command that has none yet."""
+        if self._unsent:
+            self._send(self._unsent.pop(0).encode() + b"\r\n")
         return (yield from self._reply())
 
     def _reply(self):

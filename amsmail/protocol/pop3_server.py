@@ -8,7 +8,7 @@ UPDATE is the question Update, between QUIT and its answer.
 
 from amsmail.protocol.engine import Engine, Event, StartTls
 from amsmail.wire import sasl
-from amsmail.wire.lines import TOO_LONG, without_end
+from amsmail.wire.lines import TOO_LONG, loggable, without_end
 from amsmail.wire.text import DotEncoder, to_wire
 from amsmail.wire.value import Value
 
@@ -167,7 +167,7 @@ class Pop3Server(Engine):
         """Answers with an error, and ends the session after too many of them."""
         code = f"[{code}] " if code else ""
         self._send(f"-ERR {code}{text}\r\n".encode("ascii", "backslashreplace"))
-        self._emit(Refused(_loggable(self._command), text))
+        self._emit(Refused(loggable(self._command, COMMANDS, ("AUTH", "PASS")), text))
         self._errors += 1
         if self._errors >= self._settings.errors or self._login_failures >= LOGIN_FAILURES:
             self._close("too many errors")
@@ -420,9 +420,3 @@ ANSWERS = {
     ReadMessage: Pop3Server._piece,
     Update: Pop3Server._updated,
 }
-
-
-def _loggable(line):
-    """A command line as text for the log, without what may be a password."""
-    words = line.rstrip(b"\r\n").decode("utf-8", "replace")
-    return words[:4] + " ..." if words[:4].upper() in ("AUTH", "PASS") else words

@@ -45,9 +45,9 @@ class ScriptEngine(Engine):
 
     def _line(self):
         """The next line, with its line end."""
-        while (line := self._input.line(self.LINE_CAP)) is None:
+        while (line := self._input.line(self.LINE_CAP)) is None and not self._input.is_dropping:
             yield from self._more()
-        if line is TOO_LONG:
+        if line in (None, TOO_LONG):
             raise PeerError(f"the server sent a line of more than {self.LINE_CAP} octets")
         return line
 

@@ -17,7 +17,7 @@ from amsmail.protocol.engine import Engine, Event, StartTls
 from amsmail.wire import parameters, sasl
 from amsmail.wire.address import AddressError, parse_path
 from amsmail.wire.envelope import Envelope, Recipient
-from amsmail.wire.lines import TOO_LONG, is_number, without_end
+from amsmail.wire.lines import TOO_LONG, is_number, loggable, without_end
 from amsmail.wire.reply import Reply
 from amsmail.wire.text import BareScanner, DotDecoder
 from amsmail.wire.value import Value
@@ -124,7 +124,7 @@ class SmtpServer(Engine):
         self._secure = settings.secure
         self._user = ""
         self._helo = ""
-        self._extended = self._tried_login = False
+        self._extended = False
         self._errors = self._login_failures = 0
         self._read = self._read_command
         self._command = b""
@@ -156,8 +156,9 @@ class SmtpServer(Engine):
             return False
         self._command = b"" if line is TOO_LONG else line
         verb, argument = _split(self._command)
-        if line is TOO_LONG or len(line) > LINE_CAPS.get(verb, LINE_CAP):
-            self._fail_line(f"Line too long: at most {LINE_CAPS.get(verb, LINE_CAP)} octets")
+        cap = LINE_CAPS["AUTH"] if line is TOO_LONG else LINE_CAPS.get(verb, LINE_CAP)
+        if line is TOO_LONG or len(line) > cap:
+            self._fail_line(f"Line too long: at most {cap} octets")
         elif not line.endswith(b"\r\n"):
             self._fail_line("Commands end with CRLF, not with LF alone")
         elif argument is None:
@@ -232,19 +233,11 @@ class SmtpServer(Engine):
 
     def _refuse(self, reply):
         self._send(reply.encode())
-        self._emit(Refused(self._loggable(), reply))
+        self._emit(Refused(loggable(self._command, COMMANDS, ("AUTH",)), reply))
         self._errors += reply.permanent
         if self._errors >= self._settings.errors or self._login_failures >= LOGIN_FAILURES:
             self._abandon("too many errors")
             self._say_goodbye("4.7.0", "too many errors")
-
-    def _loggable(self):
-        """The command as text for the log, without what may be a password: AUTH's arguments, and lines that a client which
-        tried to log in sent too early."""
-        verb, _ = _split(self._command)
-        if verb == "AUTH" or self._tried_login and verb not in COMMANDS:
-            return "AUTH ..." if verb == "AUTH" else "..."
-        return without_end(self._command).decode("utf-8", "replace")
 
     def _say_goodbye(self, status, why):
         self._reply(421, status, f"{self._settings.hostname} closes the connection: {why}")
@@ -399,7 +392,6 @@ class SmtpServer(Engine):
             self._emit(StartTls())
 
     def _auth(self, argument):
-        self._tried_login = True
         mechanism, _, response = argument.partition(" ")
         mechanism = mechanism.upper()
         if self._user:

@@ -90,7 +90,7 @@ def _read_compiled(path, identity):
             if os.name != "nt" and (s.st_uid != os.geteuid() or s.st_mode & 0o022):
                 return None
             stamp, data = marshal.loads(f.read())
-    except (FileNotFoundError, PermissionError, NotADirectoryError, ValueError, EOFError, TypeError):
+    except (OSError, ValueError, EOFError, TypeError):
         return None
     return data if stamp == _stamp(path, identity) else None
 

@@ -38,14 +38,36 @@ def edit(path, changes):
     """Changes values in the mail.cfg at `path`: {(section, [subsection,] key): value, or None to remove it}.
 
     Only the lines of these keys change; a section that is missing is added.  The file is replaced atomically, and only if
-    the result is valid.  Raises ConfigError.
+    nothing is wrong with the result that was not wrong before.  Raises ConfigError.
     """
     lines = _lines_of(path)
+    before = {_without_line(problem) for problem in _problems(path, lines)}
     for keys, value in changes.items():
         _set(lines, keys, value)
-    _checked(path, lines)
+    worse = [problem for problem in _problems(path, lines) if _without_line(problem) not in before]
+    if worse:
+        raise ConfigError(worse)
     with _open_errors(path):
         durable.replace(path, "".join(line + "\n" for line in lines).encode(), like=os.stat(path))
+
+
+def box_names(path):
+    """The names of the boxes in the mail.cfg at `path`, whatever else may be wrong with it.  Raises ConfigError."""
+    index, _ = _index(_lines_of(path))
+    return [keys[1] for keys in index if keys[0] == "boxes" and len(keys) == 2]
+
+
+def _problems(path, lines):
+    try:
+        _checked(path, lines)
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
+def _without_line(problem):
+    """A problem's text without the file and the line, which an edit may move."""
+    return problem.partition(": ")[2]
 
 
 def _set(lines, keys, value):
@@ -104,11 +126,12 @@ class _open_errors:
         if isinstance(error, OSError):
             raise ConfigError([f"{self._path}: cannot be read or written: {error.strerror}"]) from error
         if isinstance(error, UnicodeDecodeError):
-            raise ConfigError([f"{self._path}: is not UTF-8 text: {error.reason} at octet {error.start}"]) from error
+            line = error.object.count(b"\n", 0, error.start) + 1
+            raise ConfigError([f"{self._path}:{line}: is not UTF-8 text: {error.reason}"]) from error
 
 
 def _lines_of(path):
-    with _open_errors(path), open(path, encoding="utf-8") as f:
+    with _open_errors(path), open(path, encoding="utf-8-sig") as f:
         return f.read().splitlines()
 
 
@@ -241,6 +264,10 @@ def _matching(test, expected):
     return check
 
 
+def _is_path(text):
+    return not text or os.path.isabs(text) and "\0" not in text and len(os.fsencode(text)) <= 1000
+
+
 def _is_domain(text):
     try:
         return str(parse_address(f"x@{text}").domain) == text and not text.startswith("[")
@@ -249,13 +276,13 @@ def _is_domain(text):
 
 
 def _count(text):
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 10 ** 12):
+    if not (text.isascii() and text.isdigit() and len(text) <= 12 and int(text)):
         raise _Wrong("a whole number, 1 or more")
     return int(text)
 
 
 def _port(text):
-    if text and not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+    if text and not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536):
         raise _Wrong("a port number of 1 to 65535")
     return int(text or 0)
 
@@ -279,9 +306,11 @@ def _networks(text):
 
 def _hash(text):
     if text:
-        from amsmail.site.passwords import is_hash
+        from amsmail.site.passwords import can_verify, is_hash
         if not is_hash(text):
             raise _Wrong("a hash as `mailcfg password` makes it")
+        if not can_verify(text):
+            raise _Wrong("a hash of a kind that the libraries on this machine can verify, as `mailcfg password` makes it")
     return text
 
 
@@ -317,7 +346,7 @@ _CHECKS = {
     "schema": _schema,
     "domain": _matching(_is_domain, "a domain name such as yacht.example"),
     "host": _matching(lambda text: re.fullmatch(r"[A-Za-z0-9.:_-]*", text), "a host name or an IP address"),
-    "path": _matching(lambda text: not text or os.path.isabs(text), "an absolute path"),
+    "path": _matching(_is_path, "an absolute path of at most 1000 octets"),
     "word": _matching(lambda text: not re.search(r"\s", text), "one word"),
     "text": _matching(lambda text: not re.search(r"[\x00-\x1f]", text), "text without control characters"),
     "count": _count,
@@ -378,10 +407,24 @@ def _cross_checks(data):
             yield where, "expected either box (everything goes there) or envelope (a whole domain in one account)"
         elif account["box"] and account["box"] not in boxes:
             yield (*where, "box"), f"found {account['box']!r}; expected one of the boxes: {', '.join(boxes)}"
+        yield from _imap_checks(where, account)
     for name, link in data["links"].items():
         for key in ("up", "down"):
             if link["type"] == "command" and not link[key]:
                 yield ("links", name, key), f"found nothing; expected the command that brings the link {key}"
+
+
+def _imap_checks(where, account):
+    if account["type"] != "imap":
+        for key, default in ("folder", "INBOX"), ("deletion", "expunge"), ("deletion_folder", ""):
+            if account[key] != default:
+                yield (*where, key), f"found {account[key]!r}; expected only where type is imap"
+    elif not account["folder"]:
+        yield (*where, "folder"), "found nothing; expected the name of a folder, such as INBOX"
+    elif bool(account["deletion_folder"]) != (account["deletion"] == "move"):
+        yield where, "deletion = move and deletion_folder go together: one of them is missing"
+    elif account["deletion_folder"] == account["folder"]:
+        yield (*where, "deletion_folder"), f"found {account['folder']!r}; expected another than that of the account"
 
 
 def _address_checks(data):

@@ -31,11 +31,12 @@ def send(site, spool, envelope, fates, identity, size, original):
     if box is None and fates[0].action != "failed":
         return None
     now = time.time()
-    delivery = Delivery(spool, new_uid(site.hostname), [box or site.postmaster], b"Return-Path: <>\n")
+    uid = new_uid(site.hostname)
+    delivery = Delivery(spool, uid, [box or site.postmaster], b"Return-Path: <>\n")
     try:
         to = envelope.sender if box else f"postmaster@{next(iter(site.domains))}"
         full = size <= _FULL_OCTETS and envelope.ret != "HDRS"
-        for piece in report(site.hostname, to, envelope, fates, identity, (rfc5322(envelope.arrival), rfc5322(now)),
+        for piece in report(site.hostname, to, envelope, fates, identity, uid, (rfc5322(envelope.arrival), rfc5322(now)),
                             original(), full):
             delivery.write(piece)
         delivery.seal()

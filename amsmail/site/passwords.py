@@ -6,6 +6,9 @@ from amsmail.site import libraries
 # machine nor missing on one (crypt(3) is gone from Python 3.13).
 SCHEMES = ["pbkdf2_sha256", "pbkdf2_sha512", "sha512_crypt", "sha256_crypt", "scrypt", "bcrypt", "argon2"]
 
+# The hash of a password that nobody has, made as `hashed` makes them.
+_NOBODYS = "$pbkdf2-sha256$29000$mzPmfI/Ruvc.J6T0HiMkxA$WobYNQWXonQpypmR/yCRDKZj5iHEb6E2PuDuJ2hii.E"
+
 
 def _context():
     libraries.reach()
@@ -26,9 +29,15 @@ def hashed(password):
 def verify(password, text):
     """Whether `password` is the one that was hashed to `text`; never for an empty hash (a locked box)."""
     if not text or "\0" in password:    # HMAC pads its key with NUL: 'x' and 'x NUL' would have the same hash
-        _context().dummy_verify()       # takes as long as a real one: the time must not tell who has a box
+        _context().verify(password, _NOBODYS)       # takes as long: the time must not tell who has a box
         return False
     try:
         return _context().verify(password, text)
     except (ValueError, TypeError):     # octets that are no UTF-8
         return False
+
+
+def can_verify(text):
+    """Whether what verifying a hash takes is installed."""
+    handler = _context().handler(_context().identify(text))
+    return not hasattr(handler, "has_backend") or handler.has_backend()

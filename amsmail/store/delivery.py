@@ -118,6 +118,8 @@ class Delivery:
             self._drafts[0].publish()
             return
         with self._spool.lock("commits", wait=True):
+            for draft in self._drafts:
+                os.stat(draft.path)     # a clock that jumped may have made them look old, and so be swept
             try:
                 durable.publish(self._record.path, self._committed)
             except OSError:
@@ -164,7 +166,10 @@ def recover(spool):
             return
         with spool.lock("commits"):
             for name in records:
-                _carry_out(spool, os.path.join(spool.path, _COMMITS, name))
+                try:
+                    _carry_out(spool, os.path.join(spool.path, _COMMITS, name))
+                except (OSError, ValueError):
+                    continue        # one record must not stop the others
     except (OSError, Busy):
         pass
 
@@ -176,7 +181,8 @@ def _carry_out(spool, record):
             lines = f.read().splitlines()
     except FileNotFoundError:
         return          # another program was faster
-    plan = [line.split(" ") for line in lines if line and not line.startswith("done ")]
+    # What a full disk or a power cut left of a mark is neither the one nor the other.
+    plan = [words for line in lines if len(words := line.split(" ")) == 2 and words[0].startswith(_COMMITS + "/")]
     done = {line[len("done "):] for line in lines if line.startswith("done ")}
     for source, target in plan:
         if target not in done:

@@ -1,13 +1,15 @@
 """A drop box: a Maildir (tmp/ new/ cur/) with LF line ends, whose names carry the sizes.
 
-    1763700946.R3f9c2a7b10d4e.yacht,S=1482,W=1523:2,S
-    the unique part                 size on disk, size with CRLF, flags
+    1763700946.M041277R3f9c2a7b10.yacht,S=1482,W=1523:2,S
+    the unique part                     size on disk, size with CRLF, flags
 
 STAT, LIST and UIDL of a large box read two directories and open no file.  The unique part never changes and, by its
 random part, never comes back; it is the message's identity everywhere.
 """
 
+import errno
 import os
+import stat
 import time
 
 from amsmail.store import durable
@@ -26,9 +28,11 @@ class Entry(Value):
 
 
 def new_uid(host):
-    """A unique part: seconds, 52 random bits, and the host's name as far as it fits."""
+    """A unique part: the time to the microsecond, by which messages are in order, 40 random bits, and the host's name as
+    far as it fits."""
     host = "".join(c for c in host if c.isascii() and (c.isalnum() or c in ".-"))
-    return f"{int(time.time())}.R{os.urandom(7).hex()[:13]}.{host}"[:UID_OCTETS]
+    seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+    return f"{seconds}.M{microseconds:06}R{os.urandom(5).hex()}.{host}"[:UID_OCTETS]
 
 
 class DropBox:
@@ -37,6 +41,7 @@ class DropBox:
     def __init__(self, path, separator):
         self.path = path
         self._separator = separator
+        self._moved = {}        # UID -> path, of messages that were found elsewhere than they had been listed
 
     def make(self):
         """Makes the directories that are not there.  Raises OSError."""
@@ -77,23 +82,23 @@ class DropBox:
 
     def open(self, entry):
         """The message's file, opened for reading in binary.  Raises OSError, FileNotFoundError if it is gone."""
-        return open(self._where(entry), "rb", buffering=0)
+        return self._found(entry, lambda path: open(path, "rb", buffering=0, opener=_open_regular))
 
     def remove(self, entry):
         """Removes a message durably; it is no error if it is gone.  Raises OSError."""
         try:
-            durable.remove(self._where(entry))
+            self._found(entry, durable.remove)
         except FileNotFoundError:
             pass
 
-    def _where(self, entry):
-        """The message's path now: another program may have moved it or changed its flags since it was listed."""
-        if os.path.exists(entry.path):
-            return entry.path
-        for other in self.list():
-            if other.uid == entry.uid:
-                return other.path
-        return entry.path
+    def _found(self, entry, use):
+        """`use(path)`, tried again where the message is now if another program moved it or changed its flags since it was
+        listed.  Raises what `use` does."""
+        try:
+            return use(self._moved.get(entry.uid, entry.path))
+        except FileNotFoundError:
+            self._moved = {other.uid: other.path for other in self.list()}
+            return use(self._moved.get(entry.uid, entry.path))
 
 
 class Draft:
@@ -151,3 +156,12 @@ def _safe_uid(unique):
         return unique
     import hashlib
     return hashlib.sha256(unique.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _open_regular(path, flags):
+    """Opens nothing but a file: a link would lead out of the drop box, a pipe would never end."""
+    fd = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return fd

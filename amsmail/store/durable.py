@@ -58,6 +58,37 @@ class NewFile:
             pass
 
 
+class GrowingFile:
+    """A file that is written over several runs: its first `octets`, which are safe, stay, what is behind them goes.
+    With 0 octets there must be no such file."""
+
+    def __init__(self, path, octets=0):
+        self._path, self._new = path, not octets
+        flags = os.O_WRONLY | getattr(os, "O_BINARY", 0) | (os.O_CREAT | os.O_EXCL if self._new else 0)
+        self._fd = os.open(path, flags, MODE)
+        try:
+            os.ftruncate(self._fd, octets)
+            os.lseek(self._fd, octets, os.SEEK_SET)
+        except OSError:
+            self.close()
+            raise
+
+    def write(self, data):
+        """Appends all of `data`.  Raises OSError."""
+        _write_all(self._fd, data)
+
+    def sync(self):
+        """Makes safe what was written.  Raises OSError: then the file is of no use any more."""
+        os.fsync(self._fd)
+        if self._new:
+            sync_directory(os.path.dirname(self._path))
+            self._new = False
+
+    def close(self):
+        fd, self._fd = self._fd, None
+        os.close(fd)
+
+
 def publish(path, final):
     """Gives the sealed file at `path` the name `final`.  Raises OSError."""
     os.rename(path, final)

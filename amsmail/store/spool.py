@@ -4,7 +4,7 @@
     boxes/NAME/         drop boxes (Maildir)
     queue/              the outbound queue, itself a drop box
     state/commits/      messages to several destinations, on their way (see delivery)
-    state/locks/  state/seen/  state/tries/  state/ledger.jsonl  state/dialled
+    state/locks/  state/seen/  state/known/  state/partial/  state/tries/  state/ledger.jsonl  state/dialled
 """
 
 import os
@@ -51,6 +51,14 @@ class Spool:
         """Takes the lock called `name`.  Raises Busy."""
         return Lock(self.state("locks", name), wait)
 
+    def free(self):
+        """Octets that this user may still write on the spool's file system.  Raises OSError."""
+        if not hasattr(os, "statvfs"):
+            import shutil       # on demand: Windows only
+            return shutil.disk_usage(self.path).free
+        figures = os.statvfs(self.path)
+        return figures.f_bavail * figures.f_frsize
+
     def tidy(self, boxes):
         """Makes the drop boxes that are not there yet, so that every mail reader finds them, and removes what crashes
         left behind more than 36 hours ago.  Call it after recover() and resume_all().  Raises OSError."""
@@ -59,8 +67,9 @@ class Spool:
             drop_box.make()
             _forget_older(os.path.join(drop_box.path, "tmp"), old)
         commits = os.path.dirname(self.state("commits", "x"))
-        if not any(name.endswith(".commit") for name in os.listdir(commits)):      # a commit still needs its files
-            _forget_older(commits, old)
+        with self.lock("commits", wait=True):
+            if not any(name.endswith(".commit") for name in os.listdir(commits)):      # a commit still needs its files
+                _forget_older(commits, old)
 
     def _format(self):
         path = os.path.join(self.path, "format")

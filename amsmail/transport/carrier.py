@@ -15,6 +15,10 @@ class StreamError(Exception):
     """The stream is of no use any more; the message says why, in words for a person."""
 
 
+class Untrusted(StreamError):
+    """The server's certificate is not one that mail.cfg lets us trust: a person must see to it."""
+
+
 class TimedOut(StreamError):
     """Nothing moved for as long as the deadline allows."""
 
@@ -52,11 +56,18 @@ class SocketCarrier:
         except OSError as error:
             raise StreamError(f"the connection broke: {error.strerror or error}") from error
 
-    def close(self):
+    def close(self, drain=0):
+        """Closes, after up to `drain` seconds in which the peer may close first."""
         try:
-            self._socket.close()
+            if drain:
+                self._socket.shutdown(_socket.SHUT_WR)
+                self._socket.settimeout(drain)
+                for _ in range(16):         # enough for what was under way, and no free ride
+                    if not self._socket.recv(_PIECE):
+                        break
         except OSError:
             pass
+        self._socket.close()
 
 
 class PipeCarrier:
@@ -85,7 +96,7 @@ class PipeCarrier:
             except OSError as error:
                 raise StreamError(f"the pipe broke: {error.strerror}") from error
 
-    def close(self):
+    def close(self, drain=0):
         pass
 
 

@@ -6,10 +6,11 @@ from amsmail.site.resolve import ResolveError, addresses
 from amsmail.transport.carrier import SocketCarrier, StreamError
 from amsmail.transport.stream import Stream
 
-# service -> port by mail.cfg's `tls` (RFC 8314, section 3; RFC 6409; RFC 1939)
+# service -> port by mail.cfg's `tls` (RFC 8314, section 3; RFC 6409; RFC 1939; RFC 9051)
 PORTS = {
     "smtp": {"implicit": 465, "starttls": 587, "none": 25},
     "pop3": {"implicit": 995, "starttls": 110, "none": 110},
+    "imap": {"implicit": 993, "starttls": 143, "none": 143},
 }
 
 
@@ -37,7 +38,7 @@ class Provider:
             return stream.start_tls(ClientTls(self._settings["ca_file"], self._settings["fingerprint"]), self.host)
         except StreamError as error:
             stream.close()
-            raise StreamError(f"{self.host} port {self.port}: {error}") from error
+            raise type(error)(f"{self.host} port {self.port}: {error}") from error
 
 
 def _connected(host, port, timeout):

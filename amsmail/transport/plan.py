@@ -1,5 +1,6 @@
 """What a mailcheck is to do, decided before anything is dialled."""
 
+from amsmail.store.locks import Busy
 from amsmail.transport.push import due
 from amsmail.wire.value import Value
 
@@ -18,6 +19,14 @@ class Plan(Value):
 def plan(site, spool, log, now, everything):
     """The Plan for now.  The first link of mail.cfg is the one to use.  `everything`: also messages that a pause holds
     back.  Raises OSError."""
-    messages = due(spool, log, now, everything) if site.relay["host"] else []
+    messages = due(spool, log, now, everything) if site.relay["host"] and not _is_taken(spool) else []
     return Plan(len(messages), sum(queued.size for queued in messages), tuple(site.accounts), next(iter(site.links), ""))
 
+
+def _is_taken(spool):
+    """Whether somebody picks the queue up by POP3 right now: then nothing of it is ours to send."""
+    try:
+        spool.lock("queue").release()
+    except Busy:
+        return True
+    return False

@@ -5,9 +5,10 @@ import time
 from amsmail.protocol import smtp_client as smtp
 from amsmail.protocol.engine import Closed, StartTls
 from amsmail.site import notices
+from amsmail.store.known import Known
 from amsmail.store.queue import Queue, Tries
 from amsmail.transport import pump
-from amsmail.transport.carrier import StreamError
+from amsmail.transport.carrier import StreamError, Untrusted
 from amsmail.transport.connect import Provider
 from amsmail.transport.result import PERMANENT, TEMPORARY, Result
 from amsmail.wire.envelope import FAILED, SENT, EnvelopeError
@@ -17,6 +18,7 @@ from amsmail.wire.text import to_wire
 
 _PIECE = 1 << 16
 _TIMEOUT = 300                          # seconds without progress; RFC 5321, section 4.5.3.2.6 asks for more only once
+_SHAKY = {"chunked": "CHUNKING", "pipelined": "PIPELINING"}      # what each flow relies on
 _FIRST_PAUSE, _LONGEST_PAUSE = 900, 4 * 3600
 _BARE_CR = Reply(550, "5.6.0", "The message has a CR that is no line end; no relay may be given that")
 
@@ -51,7 +53,7 @@ def push(site, spool, messages, log, progress):
     try:
         run.session()
     except StreamError as error:
-        run.result.fail(TEMPORARY, str(error))
+        run.result.fail(PERMANENT if isinstance(error, Untrusted) else TEMPORARY, str(error))
     except OSError as error:
         run.result.fail(TEMPORARY, f"the disk failed: {error}")
     finally:
@@ -66,21 +68,25 @@ class _Push:
         self._site, self._spool, self._log, self._progress = site, spool, log, progress
         self._queue = Queue(spool)
         self._left = list(messages)
-        self._sending = self._body = self._stream = None
-        self._extensions = {}
+        self._under_way = []        # handed to the engine, outcome not known yet
+        self._body = self._stream = None
+        self._ready_event = None
         self.result = Result("relay")
 
     def session(self):
         relay = self._site.relay
         provider = Provider("smtp", relay)
         self._stream = provider.connect(_TIMEOUT)
-        engine = smtp.SmtpClient(self._site.hostname, provider.starttls, smtp.Login(relay["user"], relay["password"]))
+        self._known = Known(self._spool.state("known", "relay"), f"{provider.host}:{provider.port}")
+        engine = smtp.SmtpClient(self._site.hostname, provider.starttls, smtp.Login(relay["user"], relay["password"]),
+                                 avoid=self._known.get("avoid", []))
         handlers = {
             StartTls: lambda event: self._start_tls(engine, provider),
             smtp.Ready: self._ready,
             smtp.NextMessage: self._next,
             smtp.ReadBody: self._read,
             smtp.Outcome: self._outcome,
+            smtp.Quirk: lambda event: self._avoid(event.keyword, event.reply),
             smtp.SessionFailed: self._failed,
             Closed: self._closed,
         }
@@ -90,16 +96,17 @@ class _Push:
         if self._stream:
             self._stream.close()
             self.result.count(self._stream)
-        self.result.kept += len(self._left) + (self._body is not None)
+        self.result.kept += len(self._left) + len(self._under_way)
         if self._body:
             self._body.close()
-            self._let_others_go_first()
+        if self._under_way:
+            self._let_others_go_first(self._under_way[0])
 
-    def _let_others_go_first(self):
+    def _let_others_go_first(self, queued):
         """The session ended in the middle of a message: if it was because of that message, it must not end each session
         before the others had their turn."""
-        tries = self._queue.tries(self._sending.entry)
-        self._note(self._sending, tries.but(count=tries.count + 1))
+        tries = self._queue.tries(queued.entry)
+        self._note(queued, tries.but(count=tries.count + 1))
 
     def _start_tls(self, engine, provider):
         self._stream.write(engine.output())
@@ -107,7 +114,23 @@ class _Push:
         return True
 
     def _ready(self, event):
-        self._extensions = event.extensions
+        self._ready_event = event
+        offers = sorted(event.extensions)
+        if self._known.get("offers", offers) != offers:
+            self._remember(avoid=None)      # it was changed: what it could not do, it may be able to do now
+        self._remember(offers=offers)
+        self._log("relay-ready", flow=event.flow)
+
+    def _avoid(self, keyword, reply):
+        """Remembers what the relay offers and cannot do."""
+        self._log("quirk", keyword=keyword, reply=reply)
+        self._remember(avoid=sorted({*self._known.get("avoid", []), keyword}))
+
+    def _remember(self, **values):
+        try:
+            self._known.set(**values)
+        except OSError as error:
+            self._log("disk-error", problem=error)      # it will be found out again
 
     def _next(self, _event):
         while self._left:
@@ -115,24 +138,31 @@ class _Push:
             if not queued.waiting:      # a crash came between the last recipient's outcome and the removal
                 self._queue.remove(queued.entry)
                 continue
-            self._sending, self._body = queued, self._queue.open(queued)
-            if self._has_bare_cr():
-                self._settle(queued, {index: _BARE_CR for index, _ in queued.waiting})
-                continue
-            return smtp.Message(queued, queued.envelope, [index for index, _ in queued.waiting], queued.size)
+            self._under_way.append(queued)
+            size, has_cr = self._measure(queued)
+            if not has_cr:
+                return smtp.Message(queued, queued.envelope, [index for index, _ in queued.waiting], size)
+            self._settle(queued, {index: _BARE_CR for index, _ in queued.waiting})
         return None
 
-    def _has_bare_cr(self):
-        start = self._body.tell()
-        found = False
-        while not found and (piece := self._body.read(_PIECE)):
-            found = b"\r" in piece
-        self._body.seek(start)
-        return found
+    def _measure(self, queued):
+        """The octets on the wire, counted and not taken from the name because BDAT promises them; and whether there is a
+        CR among them."""
+        size, has_cr = 0, False
+        with self._queue.open(queued) as body:
+            while piece := body.read(_PIECE):
+                size += len(to_wire(piece))
+                has_cr = has_cr or b"\r" in piece
+        return size, has_cr
 
-    def _read(self, _event):
+    def _read(self, event):
+        if self._body is None:
+            self._body = self._queue.open(event.key)
         piece = self._body.read(_PIECE)
         self._progress(len(to_wire(piece)))
+        if not piece:
+            self._body.close()
+            self._body = None
         return piece
 
     def _outcome(self, event):
@@ -140,6 +170,7 @@ class _Push:
 
     def _settle(self, queued, replies):
         """Writes down what became of a message's recipients, durably, and tells its sender of what failed for good."""
+        self._under_way.remove(queued)
         fates = {index: self._fate(queued, index, reply) for index, reply in replies.items() if reply.ok or reply.permanent}
         failed = {index: fate for index, fate in fates.items() if fate.action == "failed"}
         relayed = {index: fate for index, fate in fates.items() if fate.action == "relayed"}
@@ -149,13 +180,11 @@ class _Push:
             self.result.refused += 1
             for index in failed:
                 queued = self._queue.mark(queued, index, FAILED)
-        if relayed and "DSN" not in self._extensions:
+        if relayed and "DSN" not in self._ready_event.extensions:
             self._notify(queued, relayed)
         for index, reply in replies.items():
             self._log("sent" if reply.ok else "refused" if reply.permanent else "put-off", id=queued.entry.uid,
                       to=queued.envelope.recipients[index].address, reply=reply)
-        self._body.close()
-        self._body = None
         self.result.done += bool(relayed)
         self.result.octets += queued.size if relayed else 0
         if queued.waiting:
@@ -204,5 +233,9 @@ class _Push:
         self.result.fail(kind, f"{words[event.why]}: {event.reply}")
 
     def _closed(self, event):
-        if event.why:
-            self.result.fail(TEMPORARY, event.why)
+        if not event.why:
+            return
+        self.result.fail(TEMPORARY, event.why)
+        if self._ready_event and self._under_way and not self.result.done and self._ready_event.flow in _SHAKY:
+            # It gave up before it took one message: perhaps it cannot do what it offers.  The next call does without.
+            self._avoid(_SHAKY[self._ready_event.flow], event.why)

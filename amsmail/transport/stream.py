@@ -46,15 +46,16 @@ class Stream:
         self._flush()
         return self._tls.description
 
-    def close(self):
-        """Says good-bye in TLS where it is on, and closes."""
+    def close(self, drain=0):
+        """Says good-bye in TLS where it is on, and closes.  `drain`: how many seconds to go on taking what the peer still
+        sends; closing with it unread would make TCP take our last words back."""
         try:
             if self._tls is not None:
                 self._tls.close()
                 self._flush()
         except StreamError:
             pass
-        self._carrier.close()
+        self._carrier.close(drain)
 
     def _flush(self):
         data = self._tls.output()

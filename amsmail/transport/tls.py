@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import ssl
 
-from amsmail.transport.carrier import StreamError
+from amsmail.transport.carrier import StreamError, Untrusted
 
 
 def server_context(certificate, key):
@@ -20,14 +20,14 @@ def server_context(certificate, key):
 
 class ClientTls:
     """How a client makes sure of its server: by the certificate's authority and name, or by a pinned fingerprint (64 hex
-    digits of SHA-256), which replaces both.  Raises StreamError if `ca_file` is of no use."""
+    digits of SHA-256), which replaces both.  Raises Untrusted if `ca_file` is of no use."""
 
     def __init__(self, ca_file="", fingerprint=""):
         self.fingerprint = fingerprint
         try:
             self.context = ssl.create_default_context(cafile=ca_file or None)
         except (OSError, ssl.SSLError) as error:
-            raise StreamError(f"ca_file {ca_file} cannot be used: {error}") from error
+            raise Untrusted(f"ca_file {ca_file} cannot be used: {error}") from error
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         if fingerprint:
             self.context.check_hostname = False
@@ -63,12 +63,14 @@ class Session:
             self._ssl.do_handshake()
         except ssl.SSLWantReadError:
             return False
-        except (ssl.SSLError, ssl.CertificateError, OSError) as error:
+        except ssl.SSLCertVerificationError as error:
+            raise Untrusted(f"the TLS handshake failed: {_words(error)}") from error
+        except (ssl.SSLError, OSError) as error:
             raise StreamError(f"the TLS handshake failed: {_words(error)}") from error
         if self._fingerprint:
             found = hashlib.sha256(self._ssl.getpeercert(binary_form=True) or b"").hexdigest()
             if not hmac.compare_digest(found, self._fingerprint):
-                raise StreamError(f"the TLS handshake failed: the certificate's fingerprint is sha256:{found}, not the "
+                raise Untrusted(f"the TLS handshake failed: the certificate's fingerprint is sha256:{found}, not the "
                                   "one in mail.cfg")
         return True
 

@@ -21,13 +21,13 @@ class Inflater:
 
     def take(self):
         """The next piece, b'' if more must come first.  Raises DeflateError."""
-        if self._zlib.eof:
-            raise DeflateError("the compressed stream ended too early")
         try:
             piece = self._zlib.decompress(self._waiting, _PIECE)
         except zlib.error as error:
             raise DeflateError(f"the compressed stream is broken: {error}") from error
         self._waiting = self._zlib.unconsumed_tail
+        if self._zlib.eof and not piece:
+            raise DeflateError("the compressed stream has ended")
         return piece
 
 

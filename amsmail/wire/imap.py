@@ -72,18 +72,21 @@ class ResponseReader:
     def __init__(self):
         self._lists = []        # of a response that is not complete: its values, then those of each open list
         self._held = None       # a literal that is no message text
+        self._missing = 0       # octets of it that are still to come
         self._octets = 0        # of this response
-        self.left = 0           # octets of the literal that are still to come
+        self.left = 0           # octets of a text that are still to come
 
     def next(self, buffer):
         """The next Status, GoAhead, Data or Streaming out of a LineBuffer, None if more must come first; after
         Streaming comes its text by `text()`.  Raises ImapError."""
-        if self.left and self._held is None:
+        if self.left:
             raise ValueError("the text was not read")
         while True:
             if self._held is not None:
-                self._hold(buffer)
-                if self.left:
+                data = buffer.take(self._missing)
+                self._missing -= len(data)
+                self._held += data
+                if self._missing:
                     return None
                 self._lists[-1].append(bytes(self._held))
                 self._held = None
@@ -102,11 +105,6 @@ class ResponseReader:
         data = buffer.take(min(self.left, _PIECE))
         self.left -= len(data)
         return data
-
-    def _hold(self, buffer):
-        data = buffer.take(self.left)
-        self.left -= len(data)
-        self._held += data
 
     def _count(self, octets):
         self._octets += octets
@@ -138,13 +136,13 @@ class ResponseReader:
                    and len(values) % 2 == 1 and is_text(values[-1]))
         if size > _LITERAL_CAP:
             raise ImapError(f"a literal of {size} octets")
-        self.left = size
         if streams:
+            self.left = size
             response = Streaming(_items(values[:-1]), values[-1].upper(), size)
             values.append(Streamed(size))
             return response
         self._count(size)
-        self._held = bytearray()
+        self._held, self._missing = bytearray(), size
         return None
 
     def _values(self, line):
@@ -282,10 +280,10 @@ def ranges(numbers):
     return [str(first) if first == last else f"{first}:{last}" for first, last in found]
 
 
-def from_on(first, but, last):
-    """All numbers from `first` on, except those in `but`, as those of a set that ends with `last` ('*')."""
+def from_on(first, without, last):
+    """All numbers from `first` on, except those in `without`, as those of a set that ends with `last` ('*')."""
     found = []
-    for n in sorted(n for n in set(but) if n >= first):
+    for n in sorted(n for n in set(without) if n >= first):
         if n > first:
             found.append(str(first) if n == first + 1 else f"{first}:{n - 1}")
         first = n + 1

@@ -13,6 +13,16 @@ def is_number(text):
     return text.isascii() and text.isdigit() and len(text) <= 20
 
 
+def loggable(line, verbs, secret):
+    """A command line as text for the log.  Of the verbs in `secret` only themselves; of a line with none of `verbs` in
+    front nothing, since it may be a password that was sent too early or with a blank before its verb."""
+    text = without_end(line).decode("utf-8", "replace")
+    verb = text.partition(" ")[0].upper()
+    if verb not in verbs:
+        return "..."
+    return f"{verb} ..." if verb in secret else text
+
+
 class LineBuffer:
     """Bytes received and not consumed yet.
 
@@ -27,6 +37,11 @@ class LineBuffer:
 
     def __len__(self):
         return len(self._data)
+
+    @property
+    def is_dropping(self):
+        """Whether a line is over its cap and its end has not come yet."""
+        return self._dropping
 
     def add(self, data):
         self._data += data

@@ -19,10 +19,10 @@ class Fate(Value):
     __slots__ = ("recipient", "action", "status", "diagnostic")
 
 
-def report(hostname, to, envelope, fates, identity, dates, original, full):
+def report(hostname, to, envelope, fates, identity, notice, dates, original, full):
     """Yields the notification to the Address `to`, in pieces with CRLF line ends.
 
-    `fates` share one action.  `identity` is the message's identity here, `dates` the date of arrival and of now as RFC
+    `fates` share one action.  `identity` is the message's identity here, `notice` the notification's; `dates` the date of arrival and of now as RFC
     5322 has them, `original` yields the message's own pieces in wire form, `full` says whether all of it is returned or
     its header only.
     """
@@ -35,7 +35,7 @@ def report(hostname, to, envelope, fates, identity, dates, original, full):
         f"To: {to}",
         f"Subject: {subject}",
         f"Date: {now}",
-        f"Message-ID: <{identity}.{action}@{hostname}>",
+        f"Message-ID: <{notice}@{hostname}>",
         "Auto-Submitted: auto-replied",
         "MIME-Version: 1.0",
         f'Content-Type: multipart/report; report-type=delivery-status; boundary="{boundary}"',
@@ -52,7 +52,7 @@ def report(hostname, to, envelope, fates, identity, dates, original, full):
         "",
     ]
     for fate in fates:
-        head += [f"    {path(fate.recipient.address)}", *([f"        {fate.diagnostic}"] if fate.diagnostic else [])]
+        head += [f"    {path(fate.recipient.address)}", *([f"        {_clean(fate.diagnostic)}"] if _clean(fate.diagnostic) else [])]
     head += ["", f"--{boundary}", f"Content-Type: message/{'global-' if _is_utf8(fates) else ''}delivery-status", "",
              f"Reporting-MTA: dns; {hostname}"]
     head += [f"Original-Envelope-Id: {from_xtext(envelope.envid)}"] if envelope.envid else []
@@ -62,11 +62,9 @@ def report(hostname, to, envelope, fates, identity, dates, original, full):
     head += [f"--{boundary}", f"Content-Type: {'message/rfc822' if full else 'text/rfc822-headers'}",
              "Content-Transfer-Encoding: 8bit", "", ""]
     yield "\r\n".join(head).encode()
-    tail = b""
     for piece in original if full else header_of(original):
         yield piece
-        tail = (tail + piece)[-2:]
-    yield (b"" if tail == b"\r\n" else b"\r\n") + f"--{boundary}--\r\n".encode()
+    yield f"\r\n--{boundary}--\r\n".encode()       # this line end belongs to the boundary (RFC 2046, section 5.1.1)
 
 
 def _fields(fate):
@@ -76,8 +74,13 @@ def _fields(fate):
     original, _, wanted = fate.recipient.orcpt.partition(";")
     fields = [f"Original-Recipient: {original}; {from_xtext(wanted)}"] if original else []
     fields += [f"Final-Recipient: {kind}; {address}", f"Action: {fate.action}", f"Status: {fate.status}"]
-    fields += [f"Diagnostic-Code: smtp; {fate.diagnostic}"] if fate.diagnostic else []
+    fields += [f"Diagnostic-Code: smtp; {_clean(fate.diagnostic)}"] if _clean(fate.diagnostic) else []
     return [*fields, ""]
+
+
+def _clean(text):
+    """What a server said, fit for a header field and a person's eyes: printable, and not longer than a line may be."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text)[:900]
 
 
 def _is_utf8(fates):

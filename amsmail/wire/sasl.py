@@ -18,13 +18,17 @@ def _plain(responses):
     parts = responses[0].split("\0")
     if len(parts) != 3 or not parts[1]:
         raise SaslError("PLAIN is: who to act for (mostly nothing), NUL, user, NUL, password")
-    return Credentials(parts[1], parts[2], parts[0])
+    return _credentials(parts[1], parts[2], parts[0])
 
 
 def _login(responses):
-    if "\0" in "".join(responses):
-        raise SaslError("LOGIN's user and password have no NUL")
-    return Credentials(responses[0], responses[1])
+    return _credentials(*responses)
+
+
+def _credentials(user, password, acting_for=""):
+    if any(char < " " or char == "\x7f" for char in user + acting_for) or "\0" in password:
+        raise SaslError("a user's name has no control characters, a password no NUL")
+    return Credentials(user, password, acting_for)
 
 
 # What the server says to ask for each response, and what makes credentials of the responses.
@@ -52,7 +56,7 @@ class ServerExchange:
 
 def initial_response(argument):
     """The initial response on an AUTH line: None where there is none; '=' stands for an empty one (RFC 4954)."""
-    return argument.replace("=", "", 1) if argument == "=" else argument or None
+    return "" if argument == "=" else argument or None
 
 
 def encode(data):

@@ -13,6 +13,6 @@ Trust       each client verifies the certificate by the authority that signed it
             addresses in certificates and are told the name in it; mbsync is given the certificate itself.
 DNS         none on the way: every client is configured with the provider's address, and there is no name server that
             could be asked from there.  The provider looks nobody up either.
-Memory      amsmail remembers what a provider offers, so a call with one short message each way comes before the one that
-            is measured (--cold leaves it out).  The other clients here remember nothing that saves round trips.
+Memory      amsmail remembers what a provider offers, so a call with one short message each way comes before the one
+            that is measured (--cold leaves it out).  The other clients here remember nothing that saves round trips.
 """

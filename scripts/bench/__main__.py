@@ -15,24 +15,29 @@ from .link import PROFILES, Link
 from .providers import Provider
 from .run import READY_LIMIT, Work, measure, median
 
-NEEDS_ROOT = 77
-DESCRIPTION = "Link time, octets and round trips of amsmail and its peers, on the same messages over the same emulated link."
-COLUMNS = """columns: link s: from the first packet to the last. /a, /b: ratio to the floors (all messages raw at the line's
-rate plus a round trip; the same as one xz stream). kB: with TCP, IP and framing. waits: (link time - time that the busier
-direction was sending) / round trip. turns: waits for the provider that follow one another, counted in a capture (see
-scripts/bench/capture.py). conns: connections. lost: packets. What is the same for all: scripts/bench/__init__.py."""
+CANNOT_RUN = 77
+TOOLS = {"ip": "iproute2", "tc": "iproute2", "setpriv": "util-linux", "openssl": "openssl"}
+DESCRIPTION = """Link time, octets and round trips of amsmail and of other mail programs, on the same messages over the
+same emulated link. Needs root."""
+COLUMNS = """columns:
+  link s     from the first packet to the last
+  /a, /b     its ratio to the floors: all messages raw at the line's rate and one round trip; the same as one xz stream
+  kB         with TCP, IP and framing
+  waits      (link time - time that the busier direction was sending) / round trip
+  turns      waits for the provider that follow one another, counted in a capture: see scripts/bench/capture.py
+  conns      connections
+  lost       packets
+What is the same for all is said in scripts/bench/__init__.py. The exit code is 0 if every peer delivered everything
+once, 77 without root."""
 
 
 def main():
     options = arguments()
     if os.geteuid() != 0:
-        print("bench-link needs root: it makes network namespaces, TUN devices and runs mail servers in them.", file=sys.stderr)
-        return NEEDS_ROOT
-    for tool in ("ip", "tc", "setpriv"):
+        return unable("root: it makes network namespaces and TUN devices, and runs mail servers in them")
+    for tool, package in TOOLS.items():
         if not shutil.which(tool):
-            print(f"bench-link needs the program {tool} (Debian's package {'util-linux' if tool == 'setpriv' else 'iproute2'}).",
-                  file=sys.stderr)
-            return NEEDS_ROOT
+            return unable(f"the program {tool} of Debian's package {package}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if options.pcap:
         options.pcap.mkdir(parents=True, exist_ok=True)
@@ -47,6 +52,11 @@ def main():
     return int(any(row.note or row.delivered != row.expected or row.duplicates for row in rows))
 
 
+def unable(need):
+    print(f"bench-link needs {need}.", file=sys.stderr)
+    return CANNOT_RUN
+
+
 def arguments():
     parser = argparse.ArgumentParser("bench-link", description=DESCRIPTION, epilog=COLUMNS,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -58,7 +68,7 @@ def arguments():
     parser.add_argument("--messages", type=int, metavar="N", help="N small messages each way, instead of the corpus")
     parser.add_argument("--cold", action="store_true", help="measure amsmail's first call, with nothing remembered")
     parser.add_argument("--json", action="store_true", help="one JSON object a row")
-    parser.add_argument("--pcap", type=lambda text: Path(text).absolute(), metavar="DIR", help="keep the captures there")
+    parser.add_argument("--pcap", type=lambda text: Path(text).absolute(), metavar="DIR", help="keep captures there")
     return parser.parse_args()
 
 

@@ -1,17 +1,19 @@
 """What passes the sea's end of the link, and the round trips that the client waited for.
 
-A turn is a wait of the client for the provider, on one connection: a stretch of at least 0.95 round trips in which no
-payload of this connection is on its way past the sea's end of the link, which begins when the last bit of a packet from
-the client has left and ends when the first bit of a packet from the provider comes in.
+A turn is a wait of the client for the provider, on one connection.  It begins when the last bit of a packet from the
+client has left, with nothing of the client's behind it, and ends when the first bit of the first packet that can be the
+answer comes in: one that comes at least 0.95 round trips later.  If the provider has been sending on that connection
+for more than half of that time, it was no wait: a command during a download, for one.
 
-- A packet counts if it has payload or SYN.  Bare acknowledgements and FIN do not.
+- A packet counts if it has payload or SYN, and when it is sent first: a SYN is sent a second time after one second.
+  Bare acknowledgements and FIN do not count.
 - The device hands packets out at the line's rate, so a packet to the shore takes the line from the moment it is seen on
   for as long as its octets take at that rate; one from the shore has taken it for as long before it is seen.  So a long
   upload or download is no wait, whatever answers come in meanwhile, and TCP's own pauses within a stream are none.
 - The wait for an answer that never comes, and the one after which a client just closes, is no turn.
 
-Waits of several connections at the same time cost the time of one: `turns` is the largest number of them that follow one
-another; `all_turns` counts those of all connections.
+Waits of several connections at the same time cost the time of one: `turns` is the largest number of them that follow
+one another; `all_turns` counts those of all connections.
 """
 
 import socket
@@ -23,8 +25,9 @@ ETH_P_ALL = 3           # what is bound to one protocol gets no packets that go 
 PCAP_NANOSECONDS, LINKTYPE_RAW = 0xA1B23C4D, 101
 SYN = 2
 
-# `time` in seconds; `up` says whether it goes from sea to shore; `port` is the sea's; `octets` are the IP packet's.
-Packet = namedtuple("Packet", "time up port octets payload flags")
+# `time` in seconds; `up` says whether it goes from sea to shore; `port` is the sea's; `octets` are the IP packet's;
+# `end` is the sequence number behind its payload.
+Packet = namedtuple("Packet", "time up port octets payload flags end")
 Figures = namedtuple("Figures", "turns all_turns connections")
 
 
@@ -59,10 +62,12 @@ def read(path, sea):
 def _packet(time, octets, sea):
     ip_header = (octets[0] & 15) * 4
     ports = struct.unpack_from("!HH", octets, ip_header)
+    begin, = struct.unpack_from("!I", octets, ip_header + 4)
     total, = struct.unpack_from("!H", octets, 2)
-    tcp_header = (octets[ip_header + 12] >> 4) * 4
+    payload = total - ip_header - (octets[ip_header + 12] >> 4) * 4
+    flags = octets[ip_header + 13]
     up = octets[12:16] == sea
-    return Packet(time, up, ports[0 if up else 1], total, total - ip_header - tcp_header, octets[ip_header + 13])
+    return Packet(time, up, ports[0 if up else 1], total, payload, flags, (begin + payload + bool(flags & SYN)) % 2**32)
 
 
 def figures(packets, profile):
@@ -77,17 +82,23 @@ def figures(packets, profile):
 def _waits(packets, profile):
     """(begin, end) of each turn on a connection."""
     waits = []
-    free_at = None              # when the client's last packet has left; None if the provider has answered it
+    free_at = None              # when the client's last packet has left; None once it has been answered
+    received = 0.0              # seconds that the provider has been sending since then
+    seen = set()
     for packet in packets:
-        if not packet.payload and not packet.flags & SYN:
+        if (packet.up, packet.end) in seen or not packet.payload and not packet.flags & SYN:
             continue
+        seen.add((packet.up, packet.end))
         rate = profile.rate_up if packet.up else profile.rate_down
         takes = 8 * (packet.octets + profile.framing) / rate
         if packet.up:
-            free_at = packet.time + takes
+            free_at, received = packet.time + takes, 0.0
         elif free_at is not None:
             begins = packet.time - takes
-            if begins - free_at >= 0.95 * profile.round_trip:
+            if begins - free_at < 0.95 * profile.round_trip:
+                received += max(0.0, packet.time - max(begins, free_at))
+                continue
+            if received < (begins - free_at) / 2:
                 waits.append((free_at, begins))
             free_at = None
     return waits

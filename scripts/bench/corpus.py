@@ -22,10 +22,11 @@ PAGES = {"out": (40500,), "in": (20000, 28000, 34000, 35000)}
 PICTURES = {"out": (43000, 43000), "in": (42000, 42000)}
 SMALL = {"out": 2000, "in": 4000}       # each of many
 
-COMMON = """the of and to in a is that for it was on are as with his they at be this from I have or by one had not but what
-all were when we there can an your which their said if do will each about how up out them then she many some so these
-would other into has more her two like him see time could no make than first been its who now people my made over did
-down only way find use may water long little very after words called just where most know""".split()
+COMMON = """the of and to in a is that for it was on are as with his they at be this from I have or by one had not but
+what all were when we there can an your which their said if do will each about how up out them then she
+many some so these would other into has more her two like him see time could no make than first been its
+who now people my made over did down only way find use may water long little very after words called just
+where most know""".split()
 SYLLABLES = ("an be car den el fer gan hol is jor ket lin mar nor ost per quin ras ster tion und ver wil yard ing ment "
              "al con de ex ment port ship wind sea an er est ly ness age tra sol com pre").split()
 
@@ -147,8 +148,8 @@ def _page(writer, octets):
                f"--{boundary}", 'Content-Type: text/html; charset="us-ascii"', "", "<html><head><style>",
                *(f".c{n} {{ font-family: Arial, Helvetica, sans-serif; font-size: {n}px; color: #333333; }}"
                  for n in range(10, 30)), "</style></head><body>"]
-    rows = (f'<tr><td class="c{10 + writer.number(20)}" style="padding: 0 10px 0 10px; border: 0"><p>{line}</p></td></tr>'
-            for line in writer.lines(60) if line)
+    rows = (f'<tr><td class="c{10 + writer.number(20)}" style="padding: 0 10px 0 10px; border: 0"><p>{line}</p></td>'
+            "</tr>" for line in writer.lines(60) if line)
     closing = ["</body></html>", f"--{boundary}--"]
     return [f'Content-Type: multipart/alternative; boundary="{boundary}"'], (opening, rows, closing)
 
@@ -180,7 +181,8 @@ def _trace(writer):
                    f".example [192.0.2.{writer.number(255)}])",
                    f"\tby mx{writer.number(9)}.in{hop}.example (Postfix) with ESMTPS id {writer.identifier().upper()}",
                    f"\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)) for <{SENDER}>;",
-                   f"\tFri, 20 Nov 2026 2{writer.number(4)}:{10 + writer.number(50)}:{10 + writer.number(50)} +0000 (UTC)"]
+                   f"\tFri, 20 Nov 2026 2{writer.number(4)}:{10 + writer.number(50)}:{10 + writer.number(50)} +0000"
+                   " (UTC)"]
     fields += ["Authentication-Results: mx.shore.example;", "\tdkim=pass header.d=shore.example header.s=s2026;",
                f"\tspf=pass smtp.mailfrom={RECIPIENT}; dmarc=pass (p=NONE) header.from=shore.example"]
     fields += _signature(writer, "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=shore.example; s=s2026;")
@@ -191,4 +193,5 @@ def _trace(writer):
 def _signature(writer, start):
     value = writer.base64(256)
     return [start, "\th=from:to:subject:date:message-id:references:mime-version:content-type;",
-            f"\tbh={writer.base64(32)};", f"\tb={value[:70]}", *(f"\t {value[n:n + 72]}" for n in range(70, len(value), 72))]
+            f"\tbh={writer.base64(32)};", f"\tb={value[:70]}",
+            *(f"\t {value[n:n + 72]}" for n in range(70, len(value), 72))]

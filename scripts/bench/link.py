@@ -20,7 +20,8 @@ linkem = module_from_spec(_spec)
 _spec.loader.exec_module(linkem)
 
 SEA, SHORE = linkem.SEA, linkem.SHORE
-START_LIMIT = 30        # seconds
+PATIENCE = 20           # seconds, for linkem
+STOP_LIMIT = 5          # seconds, for a process to end in order
 
 
 class Profile(namedtuple("Profile", "name rate_up rate_down delay jitter framing mtu queue")):
@@ -46,32 +47,36 @@ class Link:
         self._started = []
 
     def __enter__(self):
-        subprocess.run([LINKEM, "start", self.name, "--profile", self.profile.name], check=True)
-        limit = time.monotonic() + START_LIMIT
-        while not self._answers():
-            if time.monotonic() > limit:
-                raise RuntimeError("linkem does not start")
-            time.sleep(0.02)
+        try:
+            subprocess.run([LINKEM, "start", self.name, "--profile", self.profile.name], check=True)
+            _wait_for(self._answers, "linkem does not start")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
+
+    def __exit__(self, *_error):
+        for process in self._started:
+            process.stop()
+        self._started.clear()
+        namespaces = [linkem.namespace(self.name, side) for side in ("sea", "shore")]
+        for namespace in namespaces:        # what a client has left behind
+            done = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True)
+            for pid in map(int, done.stdout.split()):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        if self._answers():
+            self.control("stop")
+            _wait_for(lambda: not any(Path("/run/netns", namespace).exists() for namespace in namespaces),
+                      "linkem does not end")
 
     def _answers(self):
         try:
             return bool(self.control("stats"))
         except (FileNotFoundError, ConnectionRefusedError):
             return False
-
-    def __exit__(self, *_error):
-        for process in self._started:
-            process.stop()
-        self._started.clear()
-        for side in ("sea", "shore"):       # what a client has left behind
-            done = subprocess.run(["ip", "netns", "pids", linkem.namespace(self.name, side)], capture_output=True, text=True)
-            for pid in map(int, done.stdout.split()):
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-        self.control("stop")
 
     def control(self, *words):
         return loads(linkem.ctl(self.name, words))
@@ -94,6 +99,14 @@ class Link:
             time.sleep(0.1)
 
 
+def _wait_for(condition, failure):
+    limit = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > limit:
+            raise RuntimeError(failure)
+        time.sleep(0.02)
+
+
 class Process:
     """A process in a network namespace, and the leader of a group of its own."""
 
@@ -110,6 +123,8 @@ class Process:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         self._ours.close()
         linkem.enter(namespace)
+        # A new namespace has 10, at which Postfix's logger can block itself.
+        Path("/proc/sys/net/unix/max_dgram_qlen").write_text("512")
         function(*arguments, connection)
 
     def receive(self, limit):
@@ -119,10 +134,12 @@ class Process:
         except EOFError:
             return None
 
-    def stop(self, patience=20):
+    def stop(self):
         """Ends it with all it has started."""
+        if self._ours.closed:
+            return
         self._process.terminate()
-        wait([self._process.sentinel], patience)
+        wait([self._process.sentinel], STOP_LIMIT)
         try:
             os.killpg(self._process.pid, signal.SIGKILL)    # not reaped yet, so the number is still its own
         except ProcessLookupError:

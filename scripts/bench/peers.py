@@ -1,8 +1,8 @@
 """The clients at sea: each sends messages, fetches them, or does both in one go.
 
-They run with their defaults, except that mail is deleted at the provider once it is fetched (mbsync has no simple way to
-do that and leaves it there), and that Postfix with one connection is told so.  A peer's methods `prepare`, `work` and
-`fetched` are called in this order; only `work` is measured, and it runs on host `sea`.
+They run with their defaults, except that mail is deleted at the provider once it is fetched (mbsync has no simple way
+to do that and leaves it there), and that Postfix with one connection is told so.  A peer's methods `prepare`, `work`
+and `fetched` are called in this order; only `work` is measured, and it runs on host `sea`.
 """
 
 import poplib
@@ -34,8 +34,8 @@ class Failure(Exception):
 
 
 class Peer:
-    """One client with a new home, for the Work `work`.  A subclass has its name and what it can do; `provider` has ports
-    and certificate."""
+    """One client with a new home, for the Work `work`.  A subclass has its name and what it can do; `provider` has
+    ports and certificate."""
 
     sends = fetches = False
     remembers = False           # whether an earlier call makes the next one cheaper
@@ -116,8 +116,9 @@ class AmsmailImap(Amsmail):
 
     @staticmethod
     def is_possible():
-        spec = (CHECKOUT / "amsmail/site/mail.spec").read_text()
-        return "imap" in next(line for line in spec.partition("[accounts]")[2].splitlines() if line.startswith("type ="))
+        """Whether mail.cfg knows such accounts."""
+        accounts = (CHECKOUT / "amsmail/site/mail.spec").read_text().partition("[accounts]")[2]
+        return '"imap"' in next(line for line in accounts.splitlines() if line.startswith("type ="))
 
 
 # Those that send
@@ -178,24 +179,26 @@ class PostfixAtSea(Peer):
         settings = SMARTHOST.format(server=self.server("submissions"), name=NAME, plugins=plugins) + self.settings
         postfix = _Smarthost(self.home / "postfix", Boxes(self.home / "boxes", ()), self.messages, settings)
         with postfix.running():
-            print("RUN", file=sys.stderr)
-            n=0
             while postfix.is_busy() or _is_connected(SHORE):
                 time.sleep(0.1)
-                n+=1
-                if n==100: print(postfix.log.read_text(), file=sys.stderr); print(subprocess.run("find %s/queue -type f; cat /proc/thread-self/net/tcp"%postfix.folder, shell=True,capture_output=True,text=True).stdout, file=sys.stderr)
 
 
 class PostfixOne(PostfixAtSea):
-    """Its way to spare a small provider: one connection, used for all messages."""
+    """Its way to spare a small provider: one connection for all messages, held for two seconds after the last."""
 
-    name, settings = "postfix-1", "default_destination_concurrency_limit = 1\n"
+    name = "postfix-1"
+    settings = "default_destination_concurrency_limit = 1\nsmtp_tls_connection_reuse = yes\n"
 
 
 class _Smarthost(Postfix):
     def __init__(self, folder, boxes, messages, settings):
         super().__init__(folder, boxes, settings=settings)
         self._messages = messages
+
+    def _write(self, name, lines):
+        if name == "master.cf":
+            lines = [*lines, "tlsproxy unix - - n - 0 tlsproxy"]        # for connections with TLS that are used again
+        super()._write(name, lines)
 
     def _configure(self, root):
         super()._configure(root)

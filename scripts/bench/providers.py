@@ -63,7 +63,7 @@ class Provider:
             signal.pause()
 
     def fill(self, messages):
-        """Puts `messages` into the owner's box; there is nothing else in the boxes then.  Numbers are not used again."""
+        """Puts `messages` into the owner's box; there is nothing else in the boxes then.  No UID is used again."""
         for name in PASSWORDS:
             self._boxes.empty(name)
         for message in messages:

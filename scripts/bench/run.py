@@ -15,9 +15,10 @@ from .peers import Failure
 PRIMING = b"Subject: first call\r\n\r\nThe message of the call before.\r\n"
 READY_LIMIT = 60            # seconds for a process to be ready
 
-# `raw` and `packed` are the floors a and b; `note` says what went wrong, else empty.
-Row = namedtuple("Row", "peer profile workload air_s bytes_up bytes_down packets turns floor_a floor_b delivered expected "
-                        "waits all_turns connections lost_up lost_down left duplicates note")
+# Seconds, octets, packets and messages.  `left` are messages that stay at the provider; `duplicates` those that arrived
+# more than once; `note` says what went wrong, else empty.
+Row = namedtuple("Row", "peer profile workload air_s bytes_up bytes_down packets turns floor_a floor_b delivered "
+                        "expected waits all_turns connections lost_up lost_down left duplicates note")
 MEASURED = ("air_s", "bytes_up", "bytes_down", "packets", "turns", "waits", "all_turns", "connections", "lost_up",
             "lost_down")
 
@@ -39,7 +40,7 @@ class Work:
 
     @property
     def limit(self):
-        """Seconds after which a peer is given up: the slowest wait seven round trips a message twice over."""
+        """Seconds after which a peer is given up: twice what those take that wait most, seven turns a message."""
         messages = len(self.out) + len(self.incoming)
         return 60 + 3 * self.floor_a + 15 * messages * self.profile.round_trip
 

@@ -2,8 +2,8 @@
 
 import json
 
-HEADINGS = (f"{'peer':<18} {'link s':>7} {'/a':>5} {'/b':>5} {'kB up':>7} {'kB down':>7} {'packets':>7} {'waits':>6} {'turns':>5} "
-            f"{'conns':>5} {'lost':>5}  delivered")
+HEADINGS = (f"{'peer':<18} {'link s':>7} {'/a':>5} {'/b':>5} {'kB up':>7} {'kB down':>7} {'packets':>7} {'waits':>6} "
+            f"{'turns':>5} {'conns':>5} {'lost':>5}  delivered")
 
 
 def heading(work):
@@ -15,8 +15,8 @@ def heading(work):
 
 def line(row):
     return (f"{row.peer:<18} {row.air_s:7.2f} {row.air_s / row.floor_a:5.2f} {row.air_s / row.floor_b:5.2f} "
-            f"{row.bytes_up / 1000:7.1f} {row.bytes_down / 1000:7.1f} {row.packets:7.0f} {row.waits:6.1f} {row.turns:5.0f} "
-            f"{row.connections:5.0f} {row.lost_up + row.lost_down:5.0f}  {outcome(row)}")
+            f"{row.bytes_up / 1000:7.1f} {row.bytes_down / 1000:7.1f} {row.packets:7.0f} {row.waits:6.1f} "
+            f"{row.turns:5.0f} {row.connections:5.0f} {row.lost_up + row.lost_down:5.0f}  {outcome(row)}")
 
 
 def outcome(row):

@@ -36,9 +36,9 @@ def test_pages_tell_every_option_of_their_program():
     for page in ("smtpd", "pop3d", "amsd", "mailcheck", "mailcfg"):
         source = PROGRAMS[page]
         code = (PROJECT / f"amsmail/program/{source}.py").read_text()
-        options = set(re.findall(r"\[?--([a-z]+)", code))
+        options = set(re.findall(r"--([a-z]+)", re.search(r'(?s)^USAGE = """(.*?)"""', code, re.M)[1])) if "USAGE" in code else None
         if source in ("smtpd", "pop3d"):
-            options = set(re.findall(r'"(\w+)"', re.search("(?m)^OPTIONS = {(.*)}$", code)[1]))
+            options = set(re.findall(r'"--(\w+)"', re.search(r"(?m)^FLAGS = \((.*)\)$", code)[1]))
         assert options == set(re.findall(r"Fl -([a-z]+)", (DOCS / f"{page}.8").read_text())), page
 
 

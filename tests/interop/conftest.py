@@ -2,7 +2,7 @@
 
 import pytest
 
-from ..etc.test_super_servers import openbsd_inetd, serving, xinetd
+from ..etc.test_super_servers import SUPER_SERVERS, serving
 from ..real.conftest import boxes, dovecot, folder, postfix, provider_certificate
 from ..real.process import public_folder
 from . import table
@@ -50,11 +50,7 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.line(f"{table.FILE} is written.")
 
 
-STARTS = "starts smtpd and pop3d for all clients above", "as told above"
-
-
-@pytest.fixture(scope="module", params=[pytest.param(xinetd, marks=table.shows("xinetd", *STARTS)),
-                                        pytest.param(openbsd_inetd, marks=table.shows("openbsd-inetd", *STARTS))])
+@pytest.fixture(scope="module", params=SUPER_SERVERS)
 def served_yacht(request):
     with public_folder() as folder:
         yacht = Yacht(folder)

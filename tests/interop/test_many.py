@@ -60,7 +60,7 @@ def listings(server):
     return found, seconds
 
 
-@shows("Python", f"poplib: STAT LIST UIDL of {VERY_MANY:,} messages", "none of them is opened")
+@shows("Python", f"poplib, STAT LIST UIDL of {VERY_MANY:,} messages", "none of them is opened")
 def test_no_message_is_opened_for_a_listing(yacht):
     box = yacht.spool / "boxes/engineer/new"
     for number in range(VERY_MANY):
@@ -76,7 +76,7 @@ def test_no_message_is_opened_for_a_listing(yacht):
 
 @shows("Dovecot", f"STAT LIST of {VERY_MANY:,} messages", "as pop3d's")
 def test_a_large_box_beside_dovecot(yacht, dovecot, boxes, capsys):
-    """The times are printed and nothing is asserted of them: they say more about the machine than about the programs."""
+    """The times are printed and not asserted: they say more about the machine than about the programs."""
     messages = [PLAIN] * VERY_MANY
     fill(yacht.spool / "boxes/engineer/new", messages)
     boxes.empty("mate")

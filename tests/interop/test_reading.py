@@ -92,7 +92,8 @@ def test_mpop_keeps(yacht, tmp_path):
 
 
 @pytest.mark.parametrize("fetch, code", [
-    pytest.param(fetch, code, marks=shows(fetch.__name__, "has a wrong password", "says so, fetches nothing", "plain"))
+    pytest.param(fetch, code, marks=shows(
+        fetch.__name__, "has a wrong password", "says so, fetches nothing", "plain"))
     for fetch, code in ((clients.fetchmail, 3), (clients.mpop, 77))])
 def test_wrong_password(fetch, code, yacht, tmp_path):
     yacht.put([PLAIN])
@@ -132,7 +133,7 @@ def test_curl(way, yacht, tmp_path):
     assert yacht.files() == files[1:]
 
 
-@ways("Python", "poplib: CAPA STAT LIST UIDL TOP RETR DELE", "sizes exact, unchanged")
+@ways("Python", "poplib, every command", "sizes exact, unchanged")
 def test_poplib(way, yacht):
     server = yacht.reading(way)
     if way == "implicit TLS":
@@ -169,8 +170,8 @@ def mutt(home, folder, keys, settings=""):
     variables = dict(os.environ) if shutil.which("mutt") else environment(tree("mutt"))
     terminal, end = pty.openpty()
     with open(terminal, "rb", buffering=0) as terminal:
-        process = subprocess.Popen(["mutt", "-n", "-F", home / "muttrc", "-f", folder], stdin=end, stdout=end, stderr=end,
-                                   cwd=home, env=variables | {"TERM": "xterm", "HOME": str(home), "LC_ALL": "C.UTF-8"})
+        process = subprocess.Popen(["mutt", "-n", "-F", home / "muttrc", "-f", folder], cwd=home, stdin=end, stdout=end,
+                                   stderr=end, env=variables | {"TERM": "xterm", "HOME": home, "LC_ALL": "C.UTF-8"})
         os.close(end)
         try:
             shown = _shown_at(terminal)
@@ -191,7 +192,7 @@ def _shown_at(terminal):
     raise TimeoutError(f"it waits for somebody to type: {shown}")
 
 
-@ways("mutt", "reads by POP3, copies all, deletes one", "unchanged, one is gone")
+@ways("mutt", "by POP3 copies all, deletes one", "unchanged, one is gone")
 def test_mutt_reads_by_pop3(way, yacht, tmp_path):
     yacht.put(MESSAGES)
     files = yacht.files()
@@ -235,7 +236,7 @@ def test_mutt_opens_a_drop_box(yacht, tmp_path):
     assert read.read_bytes() == EIGHT_BIT
 
 
-@ways("s-nail", "reads by POP3, copies all, deletes one", "unchanged but its own >From")
+@ways("s-nail", "by POP3 copies all, deletes one", "unchanged but its own >From")
 def test_s_nail_reads_by_pop3(way, yacht, tmp_path):
     yacht.put(MESSAGES)
     files = yacht.files()
@@ -246,11 +247,12 @@ def test_s_nail_reads_by_pop3(way, yacht, tmp_path):
     if server.authority:
         settings += ["tls-verify=strict", f"tls-ca-file={server.authority}", "tls-ca-no-defaults"]
     options = [option for setting in settings for option in ("-S", setting)]
-    result = clients.run(["s-nail"], [
-        "s-nail", "-:", "/", "-#", *options, "-f", f"{scheme}://{server.user}:{server.password}@localhost:{server.port}"],
-        tmp_path, f"copy * maildir://{tmp_path}/copy\ndelete 1\nquit\n".encode())
+    url = f"{scheme}://{server.user}:{server.password}@localhost:{server.port}"
+    commands = f"copy * maildir://{tmp_path}/copy\ndelete 1\nquit\n"
+    result = clients.run(["s-nail"], ["s-nail", "-:", "/", "-#", *options, "-f", url], tmp_path, commands.encode())
     assert result.code == 0, result.output
-    assert [message.rstrip(b"\n") for message in delivered(tmp_path / "copy")] == sorted(map(as_s_nail_copies, MESSAGES))
+    copies = [message.rstrip(b"\n") for message in delivered(tmp_path / "copy")]
+    assert copies == sorted(map(as_s_nail_copies, MESSAGES))
     assert yacht.files() == files[1:]
 
 
@@ -261,7 +263,7 @@ def as_s_nail_copies(message):
 
 # The outbound queue
 
-@ways("fetchmail", "picks the outbound queue up", "with envelopes, and empties it")
+@ways("fetchmail", "picks the outbound queue up", "with envelopes; it is empty")
 def test_fetchmail_picks_the_queue_up(way, yacht, tmp_path):
     for recipients in (["agent@port.example", "broker@port.example"], ["doctor@port.example"]):
         result = clients.msmtp(yacht.sending("plain"), tmp_path, "captain@yacht.example", recipients, EIGHT_BIT)

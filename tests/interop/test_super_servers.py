@@ -1,4 +1,4 @@
-"""How many clients the super-servers let in, with the limits of etc/."""
+"""The super-servers themselves: every service of etc/, and how many clients its limits let in."""
 
 import contextlib
 import socket
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ..etc.clients import said
+from ..etc.clients import check_services, said
 from ..etc.installation import Installation
 from ..etc.test_super_servers import openbsd_inetd, serving, xinetd
 from ..real.process import public_folder
@@ -15,15 +15,28 @@ from .table import shows
 GREETING = b"+OK amsmail POP3 ready\r\n"
 
 
+EVERY = "starts smtpd and pop3d for every service of etc/", "mail goes in and out"
+
+
+@pytest.mark.parametrize("served_yacht", [
+    pytest.param(xinetd, marks=shows("xinetd", *EVERY)),
+    pytest.param(openbsd_inetd, marks=shows("openbsd-inetd", *EVERY))], indirect=True)
+def test_every_service(yacht):
+    check_services(yacht)
+
+
 @pytest.fixture
 def installation():
     with public_folder() as folder:
         yield Installation(folder)
 
 
+AT_ONCE = "21 clients at once from one address"
+
+
 @pytest.mark.parametrize("super_server, more", [
-    pytest.param(xinetd, b"", marks=shows("xinetd", "21 clients at once from one address", "20 are served: per_source")),
-    pytest.param(openbsd_inetd, GREETING, marks=shows("openbsd-inetd", "21 clients at once from one address", "all are served"))])
+    pytest.param(xinetd, b"", marks=shows("xinetd", AT_ONCE, "20 are served: per_source")),
+    pytest.param(openbsd_inetd, GREETING, marks=shows("openbsd-inetd", AT_ONCE, "all are served"))])
 def test_clients_at_once(super_server, more, installation):
     with serving(installation, super_server), contextlib.ExitStack() as clients:
         def connected():

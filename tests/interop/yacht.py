@@ -15,7 +15,8 @@ from ..mailcheck.sites import without_trace
 from ..real.clients import Server
 
 # How clients come: (service, TLS).
-SENDING = {"plain": ("smtp", "none"), "STARTTLS": ("submission", "starttls"), "implicit TLS": ("submissions", "implicit")}
+SENDING = {"plain": ("smtp", "none"), "STARTTLS": ("submission", "starttls"),
+           "implicit TLS": ("submissions", "implicit")}
 READING = {"plain": ("pop3", "none"), "STLS": ("pop3", "starttls"), "implicit TLS": ("pop3s", "implicit")}
 
 
@@ -41,7 +42,8 @@ class Yacht(Installation):
         return self._server(*READING[way], user)
 
     def _server(self, service, tls, user):
-        return Server(self.ports[service], user, PASSWORD if user else "", tls, None if tls == "none" else self.authority)
+        authority = None if tls == "none" else self.authority
+        return Server(self.ports[service], user, PASSWORD if user else "", tls, authority)
 
     def empty(self):
         """Empties engineer's box and the queue."""

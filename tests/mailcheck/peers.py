@@ -112,14 +112,15 @@ class Peer:
 
 
 class Relay(Peer):
-    """An SMTP server that accepts everything.  `accepted` has (MAIL's line, [RCPT's lines], body as on the wire) of each
-    message whose end it answered with a 2xx.  `cut_in_body` is after how many octets of a body the line is cut.
+    """An SMTP server that accepts everything.  `accepted` has (MAIL's line, [RCPT's lines], body as on the wire) of
+    each message whose end it answered with a 2xx.  `cut_in_body` is after how many octets of a body the line is cut.
+    Without `chunks` it does not know BDAT, whatever `extensions` say, and reads what follows as commands.
     `patient` waits before each reply and notes in `early` what a client in lock-step must not have sent by then."""
 
     def __init__(self, extensions=("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE", "ENHANCEDSTATUSCODES"),
-                 cut_in_body=None, patient=False, behind_starttls=b"", **peer):
+                 cut_in_body=None, patient=False, chunks=True, behind_starttls=b"", **peer):
         super().__init__(**peer)
-        self.extensions, self.patient = extensions, patient
+        self.extensions, self.patient, self.chunks = extensions, patient, chunks
         self.cut_in_body, self._behind = cut_in_body, behind_starttls
         self.accepted, self.early = [], []
 
@@ -147,13 +148,20 @@ class Relay(Peer):
                     if self.reply("final", "250 2.0.0 Accepted").startswith("2"):
                         self.accepted.append((mail, recipients, body))
                     mail, recipients = None, []
+            elif verb == "BDAT" and self.chunks:
+                body = self._chunk(int(line.split()[1]))
+                usual = "250 2.0.0 Accepted" if mail and recipients else "503 5.5.1 Nobody to send it to"
+                if self.reply("final", usual).startswith("2"):
+                    self.accepted.append((mail, recipients, body))
+                mail, recipients = None, []
             elif verb == "QUIT":
                 self.reply(line, "221 Bye")
                 return
+            elif verb == "RSET":
+                mail, recipients = None, []
+                self.reply(line, "250 Fine")
             else:
-                if verb == "RSET":
-                    mail, recipients = None, []
-                self.reply(line, "235 Welcome" if verb == "AUTH" else "250 Fine")
+                self.reply(line, {"AUTH": "235 Welcome", "HELO": "250 relay.example"}.get(verb, "500 5.5.2 What?"))
 
     def _body(self):
         """The body as on the wire, without the line with its end."""
@@ -168,6 +176,14 @@ class Relay(Peer):
             body, self._input = body + self._input[:taken], self._input[taken:]
         return body[2:-3]
 
+    def _chunk(self, size):
+        while len(self._input) < size:
+            if self.cut_in_body is not None and len(self._input) > self.cut_in_body:
+                self.cut()
+            self.receive()
+        chunk, self._input = self._input[:size], self._input[size:]
+        return chunk
+
     def _see_what_comes_early(self):
         self._socket.settimeout(0.02)
         try:
@@ -181,12 +197,14 @@ class Relay(Peer):
 
 class Provider(Peer):
     """A POP3 server with `messages`, a list of (UID, octets as on the wire, with no dot-stuffing), for one user, whose
-    messages it deletes when QUIT comes.  `uidl`: whether it has UIDL.  `cut_in_body` is after how many octets of the
-    message with the number `cut_message` the line is cut."""
+    messages it deletes when QUIT comes.  `uidl`: whether it has UIDL.  `capabilities` are the lines that it answers
+    CAPA with, None where it does not know that.  `cut_in_body` is after how many octets of the message with the number
+    `cut_message` the line is cut."""
 
-    def __init__(self, messages, uidl=True, cut_in_body=None, cut_message=1, behind_stls=b"", **peer):
+    def __init__(self, messages, uidl=True, capabilities=None, cut_in_body=None, cut_message=1, behind_stls=b"",
+                 **peer):
         super().__init__(**peer)
-        self.messages, self.uidl = list(messages), uidl
+        self.messages, self.uidl, self.capabilities = list(messages), uidl, capabilities
         self.cut_in_body, self.cut_message, self._behind = cut_in_body, cut_message, behind_stls
         self.retrieved = []         # UIDs, once a RETR
 
@@ -203,6 +221,8 @@ class Provider(Peer):
                 self._listing(line, [f"{n} {len(text)}" for n, (_, text) in enumerate(self.messages, 1)])
             elif verb == "UIDL" and self.uidl:
                 self._listing(line, [f"{n} {uid}" for n, (uid, _) in enumerate(self.messages, 1)])
+            elif verb == "CAPA" and self.capabilities is not None:
+                self._listing(line, self.capabilities)
             elif verb in ("UIDL", "CAPA"):
                 self.reply(line, "-ERR What?")
             elif verb == "RETR":

@@ -159,6 +159,14 @@ def account(port, **settings):
                       "password": "secret", **into, **settings}}
 
 
+# What a relay offers so that the mail goes out in each flow.
+FLOWS = {
+    "chunked": ["PIPELINING", "CHUNKING"],
+    "pipelined": ["PIPELINING"],
+    "in lock-step": [],
+}
+
+
 def without_trace(text):
     """A message without the Return-Path and the topmost Received field."""
     lines = text.split(b"\n")

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from amsmail.link import ledger
+from amsmail.link.dialled import Dialled
 from tests.mailcheck.peers import Provider, Relay
 from tests.mailcheck.sites import Shore, Site, account, relay
 
@@ -72,7 +73,7 @@ class Boat(Site):
     @property
     def is_dialled(self):
         """Whether there is a record that the link may be up."""
-        return os.path.exists(self.spool.state("dialled"))
+        return Dialled(self.spool.state("dialled")).left_behind() is not None
 
 
 @pytest.fixture
@@ -116,10 +117,10 @@ def test_a_message_that_waits_is_no_reason_to_call(boat):
     with Relay(replies={"RCPT": "450 4.2.1 Busy"}) as provider:
         boat.configure(relay=relay(provider.port))
         boat.enqueue()
-        assert boat.mailcheck() == (0, "")
+        assert boat.mailcheck() == (75, "")
         assert boat.mailcheck() == (0, "")
         assert provider.sessions == 1 and boat.calls == ["up", "down"]
-        assert boat.mailcheck("--now") == (0, "")
+        assert boat.mailcheck("--now") == (75, "")
         assert provider.sessions == 2
 
 
@@ -204,9 +205,9 @@ def test_a_wrong_configuration(boat):
 EXITS = {
     "greeting 554": ({"greeting": "554 No"}, 69, "relay: refuses to serve us: 554 No"),
     "wrong password": ({"AUTH": "535 5.7.8 No"}, 69, "relay: the login was refused: 535 5.7.8 No"),
-    "greeting 421": ({"greeting": "421 Busy"}, 75, "relay: the server closes the session: 421 Busy"),
+    "greeting 421: no person is needed": ({"greeting": "421 Busy"}, 75, ""),
     "refused for good: the sender is told, not the operator": ({"RCPT": "550 5.1.1 Nobody"}, 0, ""),
-    "put off": ({"RCPT": "450 4.2.1 Busy"}, 0, ""),
+    "put off": ({"RCPT": "450 4.2.1 Busy"}, 75, ""),
 }
 
 
@@ -217,7 +218,7 @@ def test_exit_codes(boat, replies, code, words):
         boat.enqueue()
         assert boat.mailcheck("--quiet") == (code, f"mailcheck: {words}\n" if words else "")
     assert boat.calls == ["up", "down"]
-    assert boat.ledger[0]["outcome"] == (words or "ok")
+    assert words in boat.ledger[0]["outcome"]
 
 
 def test_one_provider_that_fails_does_not_stop_the_other(boat, shore):
@@ -233,8 +234,7 @@ def test_a_queue_that_is_being_picked_up(boat, shore):
     boat.configure(relay=relay(shore.ports["smtp"]))
     boat.enqueue()
     with boat.spool.lock("queue"):
-        code, said = boat.mailcheck()
-    assert code == 75 and "POP3" in said and len(boat.queued()) == 1 and boat.calls == ["up", "down"]
+        assert boat.mailcheck() == (0, "") and len(boat.queued()) == 1 and boat.calls == []
     assert boat.mailcheck() == (0, "") and boat.queued() == []
 
 

@@ -21,6 +21,9 @@ def pull(yacht, provider, **settings):
     return yacht.pull()
 
 
+ABLE = ["USER", "UIDL", "PIPELINING"]
+
+
 def messages(*numbers):
     return [(f"uid{n}", b"Subject: %d\r\n\r\nHello.\r\n" % n) for n in numbers]
 
@@ -286,25 +289,26 @@ def test_a_session_that_fails(yacht, command, reply, kind):
 
 
 # The replies of a whole session with two messages, in order.
-REPLIES = ["greeting", "USER", "PASS", "UIDL", "LIST", "RETR 1", "DELE 1", "RETR 2", "DELE 2", "QUIT"]
+REPLIES = ["greeting", "CAPA", "USER", "PASS", "UIDL", "LIST", "RETR 1", "RETR 2", "DELE 1", "DELE 2", "QUIT"]
 
 
+@pytest.mark.parametrize("capabilities", [ABLE, []], ids=["pipelined", "in lock-step"])
 @pytest.mark.parametrize("instead", [CUT, "-ERR [SYS/TEMP] Later", "Hello?"], ids=["cut", "-ERR", "garbage"])
 @pytest.mark.parametrize("number", range(1, len(REPLIES) + 1), ids=REPLIES)
-def test_trouble_at_each_reply(yacht, number, instead):
+def test_trouble_at_each_reply(yacht, number, instead, capabilities):
     """Nothing partial is seen, and the next run has every message exactly once."""
-    with Provider(messages(1, 2), at={number: instead}) as provider:
+    with Provider(messages(1, 2), at={number: instead}, capabilities=capabilities) as provider:
         result = pull(yacht, provider)
         assert provider.count >= number
-        refused_uidl = REPLIES[number - 1] == "UIDL" and str(instead).startswith("-ERR")
-        assert bool(result.failures) != refused_uidl
+        done_without = REPLIES[number - 1] in ("CAPA", "UIDL") and str(instead).startswith("-ERR")
+        assert bool(result.failures) != done_without
         before = len(yacht.box("captain"))
         assert subjects(yacht) == sorted(set(subjects(yacht)))
         assert pull(yacht, provider).failures == []
     assert subjects(yacht) == [1, 2] and before <= 2
     assert provider.messages == []
-    assert provider.retrieved.count("uid1") <= 1 + (number == 6)
-    assert provider.retrieved.count("uid2") <= 1 + (number == 8)
+    assert provider.retrieved.count("uid1") <= 1 + (REPLIES[number - 1] == "RETR 1")
+    assert provider.retrieved.count("uid2") <= 1 + (REPLIES[number - 1] in ("RETR 1", "RETR 2"))
 
 
 @pytest.mark.parametrize("octets", [0, 5, 1000, 100_000])
@@ -327,3 +331,56 @@ def test_a_silent_provider_is_given_up(yacht, monkeypatch):
         provider.reply = lambda *_: time.sleep(0.5) or provider.cut()
         (kind, text), = pull(yacht, provider).failures
     assert kind == TEMPORARY and "0.2 s" in text
+
+
+# What is known of a provider
+
+def commands(provider):
+    """The verbs of what was said since the last time."""
+    said = provider.said[:]
+    provider.said.clear()
+    return [line.partition(" ")[0] for line in said]
+
+
+LOGIN = ["USER", "PASS", "UIDL", "LIST"]
+
+
+@pytest.mark.parametrize("capabilities", [ABLE, ["USER", "UIDL"], None], ids=["pipelining", "lock-step", "no CAPA"])
+def test_capabilities_are_asked_for_once(yacht, capabilities):
+    with Provider(messages(1), capabilities=capabilities) as provider:
+        pull(yacht, provider)
+        assert commands(provider) == ["CAPA", *LOGIN, "RETR", "DELE", "QUIT"]
+        provider.messages += messages(2)
+        pull(yacht, provider)
+        assert commands(provider) == [*LOGIN, "RETR", "DELE", "QUIT"]
+    assert subjects(yacht) == [1, 2]
+
+
+@pytest.mark.parametrize("command, reply", [("PASS", "-ERR [IN-USE] Locked"), ("PASS", CUT), ("LIST", "-ERR What?"),
+                                            ("RETR 1", CUT), ("QUIT", "-ERR no")])
+def test_capabilities_are_asked_for_anew_after_a_failure(yacht, command, reply):
+    with Provider(messages(1), capabilities=ABLE) as provider:
+        pull(yacht, provider)
+        provider.messages += messages(2)
+        provider.replies = {command: reply}
+        pull(yacht, provider)
+        provider.replies = {}
+        commands(provider)
+        pull(yacht, provider)
+        assert "CAPA" in commands(provider)
+    assert subjects(yacht) == [1, 2] and provider.messages == []
+
+
+def test_capabilities_of_one_server_are_not_those_of_another(yacht):
+    for number in (1, 2):
+        with Provider(messages(number), capabilities=ABLE) as provider:
+            pull(yacht, provider)
+            assert commands(provider)[0] == "CAPA"
+    assert subjects(yacht) == [1, 2]
+
+
+def test_an_account_without_user_logs_in_with_auth(yacht):
+    with Provider(messages(1), capabilities=["SASL PLAIN", "UIDL", "PIPELINING"]) as provider:
+        pull(yacht, provider)
+        assert commands(provider) == ["CAPA", "AUTH", "UIDL", "LIST", "RETR", "DELE", "QUIT"]
+    assert subjects(yacht) == [1]

@@ -1,11 +1,14 @@
 """The push: what the relay gets is what was queued, and the queue is empty only then."""
 
+import os
+import re
+
 import pytest
 
 from amsmail.wire.address import parse_address
 from amsmail.wire.envelope import Recipient
 from tests.mailcheck.peers import Relay
-from tests.mailcheck.sites import Shore, Site, relay, without_trace
+from tests.mailcheck.sites import FLOWS, Shore, Site, relay, without_trace
 
 
 @pytest.fixture
@@ -52,6 +55,26 @@ def test_dot_stuffing_is_right_on_the_wire(yacht, text):
         yacht.push()
     (_, _, body), = provider.accepted
     assert body == b"\r\n".join(b"." + line if line[:1] == b"." else line for line in text.split(b"\r\n"))
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_in_a_chunk_nothing_is_stuffed(yacht, text):
+    with Relay(FLOWS["chunked"] + ["8BITMIME"]) as provider:
+        yacht.configure(relay=relay(provider.port))
+        yacht.enqueue(text)
+        yacht.push()
+    assert [body for _, _, body in provider.accepted] == [text]
+    assert yacht.queued() == []
+
+
+def test_a_message_that_is_not_as_large_as_its_name_says_is_counted(yacht):
+    with Relay(FLOWS["chunked"]) as provider:
+        yacht.configure(relay=relay(provider.port))
+        yacht.enqueue()
+        entry, = yacht.spool.queue().list()
+        os.rename(entry.path, re.sub(r"S=\d+,W=\d+", "S=1,W=1", entry.path))
+        assert yacht.push().failures == []
+    assert [body for _, _, body in provider.accepted] == [b"Subject: x\r\n\r\nHello.\r\n"]
 
 
 def test_the_smallest_goes_first(yacht):
@@ -141,14 +164,15 @@ def test_without_pipelining_nothing_is_sent_early(yacht):
     assert yacht.queued() == []
 
 
-def test_with_pipelining_the_body_waits_for_the_reply_to_data(yacht):
+def test_pipelined_the_body_waits_for_the_reply_to_data(yacht):
     with Relay(patient=True) as provider:
         yacht.configure(relay=relay(provider.port))
         yacht.enqueue(to=("a@far.example", "b@far.example"))
         yacht.push()
     assert provider.said[1].startswith("MAIL FROM")
     flight = [b"RCPT TO:<a@far.example>\r\n", b"RCPT TO:<b@far.example>\r\n", b"DATA\r\n"]
-    assert provider.early == [b"".join(flight[n:]) for n in range(3)]       # and nothing behind DATA
+    # Nothing behind DATA before its reply; and behind the body what follows it.
+    assert provider.early == [*(b"".join(flight[n:]) for n in range(3)), b"QUIT\r\n"]
 
 
 def test_a_damaged_file_is_logged_and_left_alone(yacht, shore):

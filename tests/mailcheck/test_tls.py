@@ -2,7 +2,7 @@
 
 import pytest
 
-from amsmail.transport.result import TEMPORARY
+from amsmail.transport.result import PERMANENT
 from tests.mailcheck.peers import Provider, Relay
 from tests.mailcheck.sites import Shore, Site, account, relay
 
@@ -95,7 +95,7 @@ def believed(result, problem):
         assert result.failures == []
     else:
         (kind, text), = result.failures
-        assert kind == TEMPORARY and problem in text
+        assert kind == PERMANENT and problem in text
 
 
 def test_what_is_injected_behind_starttls_is_discarded(yacht, certificate):

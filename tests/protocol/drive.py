@@ -1,6 +1,7 @@
 """Drives engines without any stream."""
 
-from amsmail.protocol.engine import Closed
+from amsmail.protocol.engine import Closed, Flush
+from amsmail.wire.value import Value
 
 
 def events_of(engine, answer):
@@ -40,6 +41,47 @@ def talk(engine, lines, answer):
             continue
         engine.receive(b"" if line == "--close" else line.removeprefix("S: ").encode() + b"\r\n")
         events += events_of(engine, answer)
+
+
+class Wait(Value):
+    """A client waits: `said` is what it said just before, `coming` how many octets of the server's it has not got."""
+
+    __slots__ = ("said", "coming")
+
+
+def wire(client, server, answer_client, answer_server, limit=None, piece=None):
+    """A session over a line with a round trip: what the server has to say arrives when the client waits, all of it or
+    `piece` octets a time.  With `limit` the line is cut behind so many octets of the server's.  A server that has
+    nothing to say hangs up.  Gives the client's events, the server's, and the client's Waits."""
+    seen, served, waits, coming = [], [], [], b""
+    while True:
+        said = _until_it_waits(client, answer_client, seen)
+        if said:
+            server.receive(said)
+        if seen and isinstance(seen[-1], Closed):
+            server.receive(b"")
+            _until_it_waits(server, answer_server, served)
+            return seen, served, waits
+        waits.append(Wait(said, len(coming)))
+        answer = _until_it_waits(server, answer_server, served)[:limit]
+        if limit is not None:
+            limit -= len(answer)
+        coming += answer
+        client.receive(coming[:piece])
+        coming = coming[len(coming[:piece]):]
+
+
+def _until_it_waits(engine, answer, seen):
+    """What an engine says before it waits for its peer; its events go to `seen`."""
+    output = b""
+    while not (seen and isinstance(seen[-1], Closed)) and (event := engine.next_event()) is not None:
+        output += engine.output()
+        if isinstance(event, Flush):
+            continue
+        seen.append(event)
+        if event.asks:
+            engine.answer(answer(event))
+    return output + engine.output()
 
 
 def connect(one, other, answer_one, answer_other):

@@ -17,7 +17,7 @@ class Mail:
 class ImapServer:
     """One session with a folder, the list `mails`, which it changes.  `receive(bytes)` gives the bytes that it answers.
 
-    `answers` replaces what it says to a command: {verb: text or function(server, tag, arguments)}, '{tag}' being the tag.
+    `answers` replaces what it says to a command: {verb: text with '{tag}' in it, or function(server, tag, arguments)}.
     """
 
     def __init__(self, mails, capabilities=CAPABILITIES, uidvalidity=17, greeting=None, answers=(), announce=True):

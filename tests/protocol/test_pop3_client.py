@@ -7,18 +7,20 @@ from amsmail.protocol.engine import Closed, StartTls
 
 from .drive import talk
 
+_NOTHING = {}                   # known: the server has no CAPA, so everything is in lock-step
 _LOGIN = ["S: +OK ready", "C: USER owner", "S: +OK", "C: PASS secret", "S: +OK"]
 _LISTS = [*_LOGIN, "C: UIDL", "S: +OK", "S: 1 a", "S: 2 b", "S: .", "C: LIST", "S: +OK", "S: 1 10", "S: 2 20", "S: ."]
 _QUIT = ["C: QUIT", "S: +OK"]
+_BYE = ["C: QUIT"]          # where nothing depends on its answer
 _ONE, _TWO = pop3.Listed(1, "a", 10), pop3.Listed(2, "b", 20)
 
 
-def _run(lines, wanted=(), unwanted=(), starttls=False, safe=True):
+def _run(lines, wanted=(), unwanted=(), starttls=False, safe=True, known=_NOTHING, **options):
     def answer(event):
         if isinstance(event, pop3.Choose):
             return wanted, unwanted
         return safe if isinstance(event, pop3.MessageEnds) else True
-    return talk(pop3.Pop3Client("owner", "secret", starttls), lines, answer)
+    return talk(pop3.Pop3Client("owner", "secret", starttls, known, **options), lines, answer)
 
 
 def _deleted(events):
@@ -93,12 +95,12 @@ def test_half_a_message_is_no_message():
 
 
 def test_stls_that_is_refused_is_never_done_without():
-    events = _run(["S: +OK", "C: STLS", "S: -ERR what", *_QUIT], starttls=True)
+    events = _run(["S: +OK", "C: STLS", "S: -ERR what", *_BYE], starttls=True)
     assert _failure(events)[0] == "not-offered"
 
 
 def test_what_is_said_before_the_handshake_does_not_count_after_it():
-    client = pop3.Pop3Client("owner", "secret", True)
+    client = pop3.Pop3Client("owner", "secret", True, _NOTHING)
     client.receive(b"+OK\r\n")
     assert client.next_event() is None
     client.receive(b"+OK go\r\n+OK forged\r\n+OK forged\r\n")
@@ -110,20 +112,13 @@ def test_what_is_said_before_the_handshake_does_not_count_after_it():
 
 
 def test_a_wrong_password():
-    events = _run(["S: +OK", "C: USER owner", "S: +OK", "C: PASS secret", "S: -ERR [AUTH] no", *_QUIT])
+    events = _run(["S: +OK", "C: USER owner", "S: +OK", "C: PASS secret", "S: -ERR [AUTH] no", *_BYE])
     assert _failure(events) == ("login", "[AUTH] no")
 
 
-def test_a_server_without_user_has_auth():
-    events = _run(["S: +OK", "C: USER owner", "S: -ERR unknown", "C: CAPA", "S: +OK", "S: TOP", "S: SASL LOGIN PLAIN",
-                   "S: .", "C: AUTH PLAIN", "S: + ", "C: AG93bmVyAHNlY3JldA==", "S: +OK", "C: UIDL", "S: +OK", "S: .",
-                   "C: LIST", "S: +OK", "S: .", *_QUIT])
-    assert pop3.Choose((), True) in events
-
-
-def test_a_server_without_user_and_auth():
-    events = _run(["S: +OK", "C: USER owner", "S: -ERR unknown", "C: CAPA", "S: -ERR unknown", *_QUIT])
-    assert _failure(events) == ("login", "unknown")
+def test_a_refused_user_is_not_followed_by_the_password():
+    events = _run(["S: +OK", "C: USER owner", "S: -ERR who", *_BYE])
+    assert _failure(events) == ("login", "who")
 
 
 def test_a_server_without_uidl():
@@ -146,3 +141,152 @@ def test_a_listing_that_makes_no_sense(uidl, sizes, why):
     if why != "not a line of a listing":
         lines += ["C: LIST", "S: +OK", *(f"S: {line}" for line in sizes), "S: ."]
     assert why in _run(lines)[-1].why
+
+
+# What the server can do is asked for once, and known from then on.
+
+_CAPA = ["S: +OK ready", "C: CAPA", "S: +OK", "S: USER", "S: UIDL", "S: PIPELINING", "S: ."]
+_ABLE = {"USER": [], "UIDL": [], "PIPELINING": []}
+_FLIGHT = ["C: USER owner", "C: PASS secret", "C: UIDL", "C: LIST", "S: +OK", "S: +OK"]
+
+
+def _lists(*sizes):
+    """The answers to UIDL and LIST: messages 1, 2... with these sizes and the UIDs a, b..."""
+    return ["S: +OK", *(f"S: {number} {'abcdef'[number - 1]}" for number, _ in enumerate(sizes, 1)), "S: .",
+            "S: +OK", *(f"S: {number} {size}" for number, size in enumerate(sizes, 1)), "S: ."]
+
+
+def _numbers(events, kind):
+    return [event.message.number for event in events if isinstance(event, kind)]
+
+
+def test_capabilities_are_asked_for():
+    events = _run([*_CAPA, *_FLIGHT, *_lists(), *_QUIT], known=None)
+    assert pop3.Capabilities(_ABLE) in events and events[-1] == Closed()
+
+
+def test_a_server_without_capa_has_no_capabilities():
+    events = _run(["S: +OK ready", "C: CAPA", "S: -ERR what", *_LOGIN[1:], "C: UIDL", "S: +OK", "S: .", "C: LIST",
+                   "S: +OK", "S: .", *_QUIT], known=None)
+    assert pop3.Capabilities({}) in events and events[-1] == Closed()
+
+
+def test_known_capabilities_are_used_at_once():
+    events = _run(["S: +OK ready", *_FLIGHT, *_lists(), *_QUIT], known=_ABLE)
+    assert pop3.Choose((), True) in events and events[-1] == Closed()
+
+
+def test_capabilities_are_asked_for_in_tls_only():
+    events = _run(["S: +OK", "C: STLS", "S: +OK", "C: CAPA", "S: -ERR what", "C: USER owner"], starttls=True,
+                  known=None)
+    assert StartTls() in events
+
+
+@pytest.mark.parametrize("sasl", ["SASL LOGIN PLAIN", "sasl plain"])
+def test_a_server_without_user_has_auth(sasl):
+    events = _run(["S: +OK", "C: CAPA", "S: +OK", "S: TOP", f"S: {sasl}", "S: .", "C: AUTH PLAIN AG93bmVyAHNlY3JldA==",
+                   "S: +OK", "C: UIDL", "S: +OK", "S: .", "C: LIST", "S: +OK", "S: .", *_QUIT], known=None)
+    assert pop3.Choose((), True) in events
+
+
+def test_auth_and_the_listings_are_one_flight():
+    events = _run(["S: +OK", "C: AUTH PLAIN AG93bmVyAHNlY3JldA==", "C: UIDL", "C: LIST", "S: +OK", *_lists(10), *_QUIT],
+                  known={"PIPELINING": [], "SASL": ["PLAIN"]})
+    assert pop3.Choose((_ONE,), True) in events
+
+
+def test_auth_that_is_refused():
+    events = _run(["S: +OK", "C: AUTH PLAIN AG93bmVyAHNlY3JldA==", "C: UIDL", "C: LIST", "S: + ", "C: QUIT"],
+                  known={"PIPELINING": [], "SASL": ["PLAIN"]})
+    assert _failure(events)[0] == "login"
+
+
+@pytest.mark.parametrize("replies, text", [(["-ERR who"], "who"), (["+OK", "-ERR [AUTH] no"], "[AUTH] no")])
+def test_a_login_that_is_refused_in_a_flight(replies, text):
+    events = _run(["S: +OK", *_FLIGHT[:4], *(f"S: {reply}" for reply in replies), *_BYE], known=_ABLE)
+    assert _failure(events) == ("login", text)
+    assert not any(isinstance(event, pop3.Choose) for event in events)
+
+
+# With PIPELINING
+
+_BODY = ["S: +OK", "S: x", "S: ."]
+
+
+def test_all_messages_in_one_flight_and_all_deletions_in_another():
+    events = _run(["S: +OK ready", *_FLIGHT, *_lists(10, 20, 30), "C: RETR 1", "C: RETR 3", *_BODY, *_BODY,
+                   "C: DELE 1", "C: DELE 3", "C: QUIT", "S: +OK", "S: +OK", "S: +OK"], [1, 3], known=_ABLE)
+    assert _numbers(events, pop3.MessageEnds) == [1, 3]
+    assert [message.number for message in _deleted(events)] == [1, 3]
+
+
+def test_what_is_deleted_without_being_fetched_goes_with_the_first_flight():
+    events = _run(["S: +OK ready", *_FLIGHT, *_lists(10, 20), "C: DELE 1", "C: RETR 2", "S: +OK", *_BODY, "C: DELE 2",
+                   "C: QUIT", "S: +OK", "S: +OK"], [2], [1], known=_ABLE)
+    assert [message.number for message in _deleted(events)] == [1, 2]
+
+
+def test_a_window_is_filled_again_when_half_of_it_has_come():
+    """Twice 40 octets fill it.  When one of them is here, the next go out behind, with the deletion of what is safe."""
+    events = _run(["S: +OK ready", *_FLIGHT, *_lists(40, 40, 40, 40), "C: RETR 1", "C: RETR 2",
+                   *_BODY, "C: DELE 1", "C: RETR 3", *_BODY, "C: DELE 2", "C: RETR 4", "S: +OK", *_BODY, "S: +OK",
+                   *_BODY, "C: DELE 3", "C: DELE 4", "C: QUIT", *["S: +OK"] * 3], [1, 2, 3, 4], known=_ABLE, window=80)
+    assert _numbers(events, pop3.MessageEnds) == [1, 2, 3, 4]
+    assert [message.number for message in _deleted(events)] == [1, 2, 3, 4]
+
+
+def test_small_messages_share_a_flight():
+    events = _run(["S: +OK ready", *_FLIGHT, *_lists(*[20] * 6), "C: RETR 1", "C: RETR 2", "C: RETR 3", "C: RETR 4",
+                   *_BODY, *_BODY, "C: DELE 1", "C: DELE 2", "C: RETR 5", "C: RETR 6"], range(1, 7), known=_ABLE,
+                  window=80)
+    assert _numbers(events, pop3.MessageEnds) == [1, 2]
+
+
+def test_a_message_larger_than_the_window_is_followed_before_its_end():
+    """Else the line would be idle between one large message and the next."""
+    line = "S: " + "x" * 98         # 100 octets on the wire
+    events = _run(["S: +OK ready", *_FLIGHT, *_lists(300, 300), "C: RETR 1", "S: +OK", line, line, line, "C: RETR 2",
+                   "S: .", "S: +OK", line, line, line, "S: .", "C: DELE 1", "C: DELE 2", "C: QUIT", *["S: +OK"] * 3], [1, 2],
+                  known=_ABLE, window=80)
+    assert _numbers(events, pop3.MessageEnds) == [1, 2]
+
+
+@pytest.mark.parametrize("size, first, second", [
+    (0, ["C: RETR 1", "C: RETR 2", "C: RETR 3"], []),
+    (1, ["C: RETR 1", "C: RETR 2", "C: RETR 3"], []),
+    (10_000, ["C: RETR 1"], ["C: RETR 2", "C: RETR 3"]),
+])
+def test_a_size_that_is_wrong_is_made_good_at_the_end_of_its_message(size, first, second):
+    events = _run(["S: +OK ready", *_FLIGHT, *_lists(size, 40, 40), *first, *_BODY, *second, *_BODY, *_BODY, *_BYE],
+                  [1, 2, 3], safe=False, known=_ABLE, window=80)
+    assert _numbers(events, pop3.MessageEnds) == [1, 2, 3]
+
+
+def test_refusals_hit_the_message_that_they_are_for():
+    events = _run(["S: +OK ready", *_FLIGHT, *_lists(10, 20, 30), "C: RETR 1", "C: RETR 2", "C: RETR 3", *_BODY,
+                   "S: -ERR gone", *_BODY, "C: DELE 1", "C: DELE 3", "C: QUIT", *["S: +OK"] * 3], [1, 2, 3],
+                  known=_ABLE)
+    assert pop3.NotFetched(_TWO, "gone") in events
+    assert [message.number for message in _deleted(events)] == [1, 3]
+
+
+@pytest.mark.parametrize("replies, why", [
+    (["+OK", "+OK", "-ERR no"], "QUIT was refused: no"),
+    (["+OK", "what?"], "not a POP3 reply"),
+    (["+OK", "+OK"], "the server closed the connection"),
+])
+def test_a_deletion_counts_only_after_quit(replies, why):
+    events = _run(["S: +OK ready", *_FLIGHT, *_lists(10, 20), "C: RETR 1", "C: RETR 2", *_BODY, *_BODY, "C: DELE 1",
+                   "C: DELE 2", "C: QUIT", *(f"S: {reply}" for reply in replies),
+                   *["--close"][:why.endswith("connection")]], [1, 2], known=_ABLE)
+    assert _deleted(events) is None
+    assert events[-1].why.startswith(why)
+
+
+def test_a_deletion_that_is_refused_does_not_stop_the_others():
+    """A provider may keep a message for reasons of its own: that must not block the account for ever."""
+    events = _run(["S: +OK ready", *_FLIGHT, *_lists(10, 20), "C: RETR 1", "C: RETR 2", *_BODY, *_BODY, "C: DELE 1",
+                   "C: DELE 2", "C: QUIT", "S: -ERR no", "S: +OK", "S: +OK"], [1, 2], known=_ABLE)
+    assert [(event.message.number, event.text) for event in events if isinstance(event, pop3.NotDeleted)] == [(1, "no")]
+    assert [message.number for message in _deleted(events)] == [2]
+    assert events[-1].why == ""

@@ -9,7 +9,7 @@ _OCTETS = re.compile(r"<(?:(?P<named>CR|LF|NUL|TAB|SP)|x(?P<hex>[0-9A-F]{2})|(?P
 _VARYING = re.compile(r"\{(id|date|number|tls|version)(?: (\w+))?\}")
 
 _PATTERNS = {
-    "id": rb"[0-9]{10}\.R[0-9a-f]{13}\.yacht\.example",
+    "id": rb"[0-9]{10}\.M[0-9]{6}R[0-9a-f]{10}\.yacht\.example",
     "date": rb"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} [+-][0-9]{4}",
     "number": rb"[0-9]+",
     "tls": rb"TLSv1\.[23] [A-Z0-9_-]+",

@@ -56,7 +56,7 @@ class _MemoryCarrier:
     def send(self, data, _timeout):
         self._outgoing.put(data)
 
-    def close(self):
+    def close(self, drain=0):
         self._outgoing.close()
 
 
@@ -91,10 +91,10 @@ class InMemory:
 
     def connect(self, service, peer):
         to_server, to_client = _Direction(), _Direction()
-        _, handler, options, _ = SERVICES[service]
+        _, program, flags = SERVICES[service]
         stream = Stream(_MemoryCarrier(to_server, to_client, self._most), _PATIENCE)
-        connection = Connection(stream, peer, "", Log(print, "test"), options)
-        threading.Thread(target=connection.run, args=(handler, self._config), daemon=True).start()
+        connection = Connection(stream, peer, "", Log(print, "test"), flags)
+        threading.Thread(target=connection.run, args=(program, self._config), daemon=True).start()
         return _Client(_MemoryCarrier(to_client, to_server, 1 << 16), to_server.close)
 
     def close(self):
@@ -116,9 +116,9 @@ class OverPipes:
         self._processes = []
 
     def connect(self, service, peer):
-        _, _, options, program = SERVICES[service]
+        _, program, flags = SERVICES[service]
         process = subprocess.Popen(
-            [sys.executable, "-IS", _BIN / program, *(f"--{option}" for option in options), self._config],
+            [sys.executable, "-IS", _BIN / program.NAME, *flags, self._config],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env={**os.environ, "TCPREMOTEIP": peer})
         self._processes.append(process)
         return _Client(PipeCarrier(process.stdout.fileno(), process.stdin.fileno()), process.stdin.close)

@@ -148,7 +148,7 @@ def swaks(server, home, *options):
 def mutt(server, home, subject, recipients, text, sender):
     scheme = server.choose(none="smtp", starttls="smtp", implicit="smtps")
     login = f"{server.user}:{server.password}@" if server.user else ""
-    trust = f'set certificate_file="{server.authority}"\nset ssl_usesystemcerts=no\n' if server.authority else ""
+    trust = f'set certificate_file="{server.authority}"\n' if server.authority else ""
     file = _private(home / "muttrc", f'set smtp_url="{scheme}://{login}{server.host}:{server.port}"\n{trust}'
                     f'set ssl_starttls={server.choose(none="no", starttls="yes", implicit="no")}\n'
                     f'set ssl_force_tls={server.choose(none="no", starttls="yes", implicit="yes")}\n'

@@ -1,4 +1,4 @@
-"""Dovecot, the POP3 server of a provider."""
+"""Dovecot, the POP3 and IMAP server of a provider."""
 
 import grp
 import os
@@ -9,7 +9,7 @@ from .packages import environment, tree
 from .process import free_port, mail_account, running
 
 CONFIGURATION = """
-protocols = pop3
+protocols = {protocols}
 listen = 127.0.0.1
 base_dir = {folder}/run
 state_dir = {folder}/run
@@ -61,21 +61,40 @@ service auth {{
 }}
 """
 
+WITH_IMAP = """
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = {imaps}
+    ssl = yes
+  }}
+}}
+protocol imap {{
+  mail_plugins = $mail_plugins imap_zlib
+}}
+"""
+
 
 class Dovecot:
     """Serves `boxes` to those who know the `passwords` ({name: password}): on port `pop3` plainly or with STLS, on
-    `pop3s` with TLS. Others, such as Postfix, can have it check passwords at `auth_socket`."""
+    `pop3s` with TLS, and if `with_imap`, on `imap` and `imaps` likewise. Others, such as Postfix, can have it check
+    passwords at `auth_socket`."""
 
-    def __init__(self, folder, boxes, passwords, certificate=None):
+    def __init__(self, folder, boxes, passwords, certificate=None, with_imap=False):
         self.folder, self.boxes, self.passwords, self.certificate = folder, boxes, passwords, certificate
         self.log = folder / "log"
         self.auth_socket = folder / "run/auth-client"
         self.pop3 = free_port()
         self.pop3s = free_port() if certificate else 0
+        self.imap = free_port() if with_imap else 0
+        self.imaps = free_port() if with_imap and certificate else 0
 
     @contextmanager
     def running(self):
-        root = tree("dovecot-pop3d")
+        root = tree("dovecot-pop3d", "dovecot-imapd") if self.imap else tree("dovecot-pop3d")
         self.folder.mkdir()
         (self.folder / "run").mkdir()
         self._configure(root)
@@ -85,7 +104,7 @@ class Dovecot:
         configuration = self.folder / "dovecot.conf"
         command = [root / "usr/bin/doveconf", "-f", "service=master", "-m", "master", "-c", configuration,
                    "-e", root / "usr/sbin/dovecot", "-F", "-c", configuration]
-        with running(command, {self.pop3, self.pop3s} - {0}, self.folder, variables):
+        with running(command, {self.pop3, self.pop3s, self.imap, self.imaps} - {0}, self.folder, variables):
             yield self
 
     def _configure(self, root):
@@ -97,7 +116,8 @@ class Dovecot:
         tls = "ssl = no"
         if self.certificate:
             tls = f"ssl = yes\nssl_cert = <{self.certificate.chain}\nssl_key = <{self.certificate.key}"
-        (self.folder / "dovecot.conf").write_text(CONFIGURATION.format(
+        (self.folder / "dovecot.conf").write_text((CONFIGURATION + WITH_IMAP * bool(self.imap)).format(
+            protocols="pop3 imap" if self.imap else "pop3", imap=self.imap, imaps=self.imaps,
             folder=self.folder, libraries=root / "usr/lib/dovecot", tls=tls, internal=internal.pw_name,
             internal_group=grp.getgrgid(internal.pw_gid).gr_name, login=login.pw_name, account=account,
             boxes=self.boxes.folder, pop3=self.pop3, pop3s=self.pop3s))

@@ -71,7 +71,7 @@ def test_a_file_that_is_no_text(tmp_path):
     path = tmp_path / "mail.cfg"
     path.write_bytes(b"schema = 1\n\xff\xfe\n")
     path.chmod(0o600)
-    with pytest.raises(ConfigError, match="is not UTF-8 text: .* at octet 11"):
+    with pytest.raises(ConfigError, match="mail.cfg:2: is not UTF-8 text"):
         config.load(str(path))
 
 

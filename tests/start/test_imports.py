@@ -16,7 +16,7 @@ from ..real.process import public_folder
 LIBRARY = {"os", "stat", "_stat", "posixpath", "genericpath", "_collections_abc", "errno", "select", "_socket"}
 COMMON = {
     "amsmail",
-    "amsmail.program", "amsmail.program.exits", "amsmail.program.session",
+    "amsmail.program", "amsmail.program.exits", "amsmail.program.options", "amsmail.program.session",
     "amsmail.protocol", "amsmail.protocol.engine",
     "amsmail.site", "amsmail.site.config", "amsmail.site.config_error", "amsmail.site.identity",
     "amsmail.site.libraries", "amsmail.site.log", "amsmail.site.networks",

@@ -19,7 +19,7 @@ def _parts(full, message=_MESSAGE, address="friend@far.example"):
     sender = parse_address("captain@yacht.example")
     recipient = Recipient(parse_address(address), "", "rfc822;old@far.example")
     fate = Fate(recipient, "failed", "5.1.1", "550 5.1.1 who?")
-    octets = b"".join(report("yacht.example", sender, Envelope(sender, (recipient,), envid="x1"), [fate], "id1",
+    octets = b"".join(report("yacht.example", sender, Envelope(sender, (recipient,), envid="x1"), [fate], "id1", "n1",
                              ("Sat, 21 Nov 2026 06:00:00 +0000",) * 2, iter([message]), full))
     return octets, email.message_from_bytes(octets, policy=email.policy.SMTPUTF8)
 
@@ -43,7 +43,7 @@ def test_a_report_has_its_three_parts():
 
 def test_all_of_the_message_or_its_header_is_returned_as_it_was():
     assert _MESSAGE in _parts(full=True)[0]
-    assert b"X: \xff\r\n--=_id1--\r\n" in _parts(full=False)[0]
+    assert b"X: \xff\r\n\r\n--=_id1--\r\n" in _parts(full=False)[0]
     assert b"no end\r\n--=_id1--\r\n" in _parts(full=True, message=b"\r\nno end")[0]
 
 

@@ -1,0 +1,302 @@
+"""The pull by IMAP: one session with an account's server.
+
+What was fetched is in the journal, which alone decides that nothing is fetched twice.  What only saves octets is
+remembered of the server, and may be lost: from which UID on there are new messages, which below it are still to be
+fetched, and how many octets are safe of each message that a cut left unfinished.
+"""
+
+import os
+import time
+
+from amsmail.protocol import imap_client as imap
+from amsmail.protocol.engine import Closed, StartTls
+from amsmail.store.partials import Partials
+from amsmail.store.seen_uids import SeenUids
+from amsmail.transport import pump
+from amsmail.transport.inbound import ALL, DELETE, KEEP, Arrival, Session
+from amsmail.transport.result import PERMANENT, TEMPORARY
+
+_DELETIONS = {"expunge": imap.EXPUNGED, "flag": imap.FLAGGED, "move": imap.MOVED}
+_TEMPORARY_CODES = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]")       # RFC 5530
+_BEGIN = 1 << 16            # octets that are fetched of every message at first
+_CHECKPOINT = 10            # seconds of a message's octets that a power cut may cost
+
+
+class ImapSession(Session):
+    """See `inbound`."""
+
+    PROTOCOL = "IMAP"
+
+    def __init__(self, *account):
+        super().__init__(*account)
+        self._uids = self._partials = None
+        self._uidvalidity = None    # of the folder; None before it is known what to take, 0 if the server has none
+        self._first = 1             # UIDs below are known: in the journal, or in what follows
+        self._open = {}             # UID -> size, of messages that are not whole: 0 if unknown, or nothing came yet
+        self._failed_uids = {}      # UID -> why nothing more of it is taken in this session
+        self._is_newest = False     # the first UID that comes is the first that counts
+        self._covered = self._failed = False
+        self._refusal = ""
+        self._checkpoint_at = 0
+
+    def run(self, timeout):
+        """The whole session.  Raises StreamError and OSError."""
+        self.prepare()
+        self._uids = SeenUids(self.seen, self.account["folder"])
+        take = self._ahead()
+        stream = self.connect(timeout)
+        engine = imap.ImapClient(self.account["user"], self.account["password"], self.starttls, self._options(),
+                                 imap.Known(*self.known.get("imap", ("", ""))), take)
+        handlers = {
+            StartTls: lambda event: self.start_tls(engine),
+            imap.Ready: lambda event: self.remember(imap=[event.known.before, event.known.after]),
+            imap.Selected: self._selected,
+            imap.Choose: self._choose,
+            imap.MessageBegins: self._begin,
+            imap.MessageData: self._data,
+            imap.MessagePauses: lambda event: self._with_disk(event.uid, self._partials.pause),
+            imap.MessageGoesOn: lambda event: self.log("goes-on", account=self.name, uid=event.uid, at=event.offset),
+            imap.MessageDiffers: self._differs,
+            imap.MessageEnds: self._end,
+            imap.SizeDiffers: lambda event: self.log("size-differs", account=self.name, uid=event.uid, said=event.said,
+                                                     octets=event.octets),
+            imap.NotFetched: self._not_fetched,
+            imap.Gone: self._gone,
+            imap.Covered: self._cover,
+            imap.Deleted: self._deleted,
+            imap.Refused: self._refused,
+            imap.SessionFailed: self._session_failed,
+            Closed: self._closed,
+        }
+        self._checkpoint_at = time.monotonic() + _CHECKPOINT
+        pump.run(engine, stream, lambda event: handlers[type(event)](event))
+
+    def close(self):
+        super().close()
+        try:
+            if self._partials:
+                self._partials.pause()
+            if self._uidvalidity:
+                self._checkpoint()
+        except OSError as error:
+            self.log("disk-error", problem=error)       # the next call fetches more than it had to
+
+    def _options(self):
+        deletion = "" if self.account["after"] == KEEP else _DELETIONS[self.account["deletion"]]
+        return imap.Options(self.account["folder"], deletion, self.account["deletion_folder"], _BEGIN)
+
+    # What is remembered from call to call
+
+    def _recall(self):
+        """What the last checkpoint left, if it is of the folder and the UIDVALIDITY that the journal is of."""
+        found = self.known.get("folder")
+        if found and found["journal"] == self._journal():
+            self._first = found["first"]
+            partial = {int(uid): figures for uid, figures in found["partial"].items() if int(uid) not in self._uids}
+            self._open = {uid: size for uid, (_, size) in partial.items()}
+            self._open.update((uid, 0) for uid in found["also"] if uid not in self._uids)
+        else:
+            self._first, partial = self._uids.first, {}
+        self._partials = Partials(os.path.dirname(self.spool.state("partial", self.name, "x")),
+                                  {self._file(uid): octets for uid, (octets, _) in partial.items()})
+        if any(self._file(uid) not in self._partials for uid in partial):
+            self._checkpoint()      # a file that begins anew must not be taken for one that is remembered
+
+    def _journal(self):
+        return [self.account["folder"], self._uids.uidvalidity]
+
+    def _file(self, uid):
+        return self._uids.key(uid).replace("/", ".")
+
+    def _checkpoint(self):
+        """Makes safe what came, and remembers how much that is.  Raises OSError."""
+        self._checkpoint_at = time.monotonic() + _CHECKPOINT
+        safe = self._partials.safe()
+        partial = {uid: [safe[self._file(uid)], size] for uid, size in self._open.items()
+                   if safe.get(self._file(uid)) and uid not in self._uids}
+        also = [uid for uid in self._open if uid < self._first and uid not in partial and uid not in self._uids]
+        self.known.set(folder={"journal": self._journal(), "first": self._first, "also": sorted(also),
+                               "partial": partial})
+
+    def _forget_partial(self, uid):
+        """Drops what is here of a message, and first of all what is remembered of that: a file that begins anew must
+        not be taken for the old one.  Raises OSError."""
+        found = self.known.get("folder")
+        if found and found["partial"]:
+            partial = {known: figures for known, figures in found["partial"].items() if int(known) != uid}
+            self.known.set(folder={**found, "partial": partial, "also": sorted({*found["also"], uid})})
+        self._partials.drop(self._file(uid))
+
+    # What to fetch
+
+    def _ahead(self):
+        """The Take that can be said without asking the server first, None if there is none."""
+        self._recall()
+        if self._uids.uidvalidity:
+            return self._take()
+        return imap.Take(None) if self._takes_everything else None
+
+    @property
+    def _takes_everything(self):
+        """Whether nothing need be known of the folder for a first call."""
+        return self.account["backlog"] == ALL and self.account["after"] == DELETE
+
+    def _take(self):
+        """What there is to do in the folder that the journal is of."""
+        now = time.time()
+        resume = {uid: self._partial(uid, size) for uid, size in self._open.items()
+                  if self._file(uid) in self._partials}
+        return imap.Take(
+            self._uids.uidvalidity, self._first,
+            without=[uid for uid in self._uids if uid >= self._first],
+            also=[uid for uid in self._open if uid < self._first and uid not in resume],
+            resume=resume,
+            delete=[uid for uid in self._uids if self.is_over(self._uids.since(uid), now)])
+
+    def _partial(self, uid, size):
+        name = self._file(uid)
+        return imap.Partial(self._partials.octets(name), self._partials.tail(name, imap.TAIL), size)
+
+    def _selected(self, event):
+        uidvalidity = event.folder.uidvalidity
+        if uidvalidity and uidvalidity == self._uids.uidvalidity:
+            self._uids.tidy()
+            self._uidvalidity = uidvalidity
+        elif not self._uids.uidvalidity and self._takes_everything:
+            self._start(uidvalidity, 1)
+
+    def _start(self, uidvalidity, first):
+        """Begins a journal; without a UIDVALIDITY there is none."""
+        self._uidvalidity = uidvalidity
+        self._open, self._first = {}, first
+        if uidvalidity:
+            self._uids.start(uidvalidity, first, time.time())
+        else:
+            self.log("no-uidvalidity", account=self.name, note="a call that is cut off may fetch messages twice")
+
+    def _choose(self, event):
+        folder, backlog = event.folder, self.account["backlog"]
+        if not folder.uidvalidity and not self._takes_everything:
+            return self._cannot("the provider cannot tell messages apart from call to call (no UIDVALIDITY), so only "
+                                "after = delete with backlog = all can work")
+        changed = self._uids.uidvalidity != 0
+        if changed:
+            self.log("uidvalidity-changed", account=self.name, note="everything that is there counts as new")
+        if changed or backlog == ALL or backlog >= folder.exists:
+            self._start(folder.uidvalidity, 1)
+            return imap.Take(folder.uidvalidity)
+        if not backlog and not folder.uidnext:
+            return self._cannot("the provider does not say which UID is next, so backlog = none cannot work")
+        self.log("backlog", account=self.name, left=folder.exists - backlog)
+        if backlog:
+            self._uidvalidity, self._is_newest = folder.uidvalidity, True
+            return imap.Take(folder.uidvalidity, newest=backlog)
+        self._start(folder.uidvalidity, folder.uidnext)
+        return imap.Take(folder.uidvalidity, folder.uidnext)
+
+    def _cannot(self, text):
+        self._failed = True
+        self.result.fail(PERMANENT, text)
+        return imap.Take(None, newest=0)
+
+    # One message
+
+    def _meet(self, uid, size):
+        """A message comes, or should have come."""
+        if self._is_newest and self._uids.uidvalidity != self._uidvalidity:
+            self._start(self._uidvalidity, uid)         # older ones are those that the first call leaves
+        self._open[uid] = size
+
+    def _begin(self, event):
+        self._meet(event.uid, event.size)
+
+    def _data(self, event):
+        self.progress(len(event.data))
+        if event.uid not in self._failed_uids:
+            self._with_disk(event.uid, lambda: self._partials.write(self._file(event.uid), event.data))
+            if self._uidvalidity and time.monotonic() >= self._checkpoint_at:
+                self._with_disk(event.uid, self._checkpoint)
+
+    def _with_disk(self, uid, action):
+        """Does something with what is here of a message: where the disk fails it is given up for this session."""
+        try:
+            action()
+        except OSError as error:
+            self._failed_uids[uid] = f"the disk failed: {error}"
+            self._partials.drop(self._file(uid))
+
+    def _differs(self, event):
+        self.log("differs", account=self.name, uid=event.uid, note="another message than before: fetched anew")
+        self._open[event.uid] = 0
+        self._with_disk(event.uid, lambda: self._forget_partial(event.uid))
+
+    def _end(self, event):
+        uid = event.uid
+        problem = self._failed_uids.get(uid) or self._deliver(uid)
+        if problem:
+            self.result.kept += 1
+            self.result.fail(TEMPORARY, problem)
+            return False
+        self._open.pop(uid, None)
+        self._partials.drop(self._file(uid))
+        return self.account["after"] == DELETE
+
+    def _deliver(self, uid):
+        """Puts a whole message into its box.  Gives what went wrong, '' if nothing did."""
+        arrival = Arrival(self)
+        try:
+            for piece in self._partials.pieces(self._file(uid)):
+                arrival.write(piece)
+        except OSError as error:
+            arrival.give_up(error)
+        if not arrival.end(self._uids.key(uid) if self._uidvalidity else ""):
+            self._with_disk(uid, self._partials.pause)      # its octets are here, for another try
+        return arrival.problem
+
+    def _not_fetched(self, event):
+        self._meet(event.uid, self._open.get(event.uid, 0))
+        self.result.kept += 1
+        self.result.fail(TEMPORARY, f"message {event.uid} was not sent: {event.text}")
+        self._with_disk(event.uid, self._partials.pause)
+
+    def _gone(self, event):
+        self._open.pop(event.uid, None)
+        self._partials.drop(self._file(event.uid))
+
+    def _cover(self, event):
+        self._covered = True
+        self._first = max(self._first, event.uidnext)
+
+    # The end
+
+    def _deleted(self, event):
+        self.log("deleted-upstream", account=self.name, messages=len(event.uids), how=event.how)
+        if self._uidvalidity:
+            try:
+                # What was only marked as deleted there may be seen for long: it stays in the journal.
+                (self._uids.forget if event.how == imap.EXPUNGED else self._uids.leave)(event.uids, time.time())
+            except OSError as error:
+                self.log("disk-error", problem=error)       # it is deleted once more in the next call
+
+    def _refused(self, event):
+        self.log("refused-upstream", account=self.name, command=event.command, text=event.text)
+        if event.command in ("STORE", "EXPUNGE", "MOVE", "COPY"):
+            self.result.fail(TEMPORARY, f"deleting at the provider was refused: {event.text}")
+        elif event.command == "FETCH":
+            self._refusal = event.text
+
+    def _session_failed(self, event):
+        words = {imap.LOGIN: "the login was refused", imap.NOT_OFFERED: "cannot be used as mail.cfg says",
+                 imap.REFUSED: "refuses to serve us", imap.FOLDER: f"no folder {self.account['folder']}"}
+        temporary = event.text.upper().startswith(_TEMPORARY_CODES) or event.why == imap.REFUSED
+        self._failed = True
+        self.result.fail(TEMPORARY if temporary else PERMANENT, f"{words[event.why]}: {event.text}")
+        self.remember(imap=None)
+
+    def _closed(self, event):
+        if event.why:
+            self.result.fail(TEMPORARY, event.why)
+            if self._uidvalidity is None:
+                self.remember(imap=None)        # perhaps it is not true any more: the next call asks
+        elif not self._covered and not self._failed:
+            self.result.fail(TEMPORARY, f"the messages were not sent: {self._refusal or 'no reason given'}")

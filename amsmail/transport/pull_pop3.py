@@ -1,0 +1,121 @@
+"""The pull by POP3: one session with an account's server."""
+
+import time
+
+from amsmail.protocol import pop3_client as pop3
+from amsmail.protocol.engine import Closed, StartTls
+from amsmail.transport import pump
+from amsmail.transport.inbound import ALL, DELETE, Arrival, Session
+from amsmail.transport.result import PERMANENT, TEMPORARY
+
+_TEMPORARY_CODES = ("[SYS/TEMP]", "[IN-USE]", "[LOGIN-DELAY]")       # RFC 2449, section 8.1; RFC 3206
+
+
+class Pop3Session(Session):
+    """See `inbound`."""
+
+    PROTOCOL = "POP3"
+
+    def __init__(self, *account):
+        super().__init__(*account)
+        self._arrival = None
+
+    def run(self, timeout):
+        """The whole session.  Raises StreamError and OSError."""
+        self.prepare()
+        stream = self.connect(timeout)
+        engine = pop3.Pop3Client(self.account["user"], self.account["password"], self.starttls,
+                                 self.known.get("capabilities"))
+        handlers = {
+            StartTls: lambda event: self.start_tls(engine),
+            pop3.Capabilities: lambda event: self.remember(capabilities=event.capabilities),
+            pop3.Choose: self._choose,
+            pop3.MessageBegins: self._begin,
+            pop3.MessageData: self._data,
+            pop3.MessageEnds: self._end,
+            pop3.NotFetched: self._not_fetched,
+            pop3.NotDeleted: self._not_deleted,
+            pop3.Deleted: self._deleted,
+            pop3.SessionFailed: self._failed,
+            Closed: self._closed,
+        }
+        pump.run(engine, stream, lambda event: handlers[type(event)](event))
+
+    def close(self):
+        super().close()
+        if self._arrival:
+            self._arrival.abort()
+
+    # What to fetch
+
+    def _choose(self, event):
+        after, now = self.account["after"], time.time()
+        if not event.has_uids:
+            if after != DELETE or self.account["backlog"] != ALL:
+                self.result.fail(PERMANENT, "the provider cannot tell messages apart from call to call (no UIDL), so "
+                                            "only after = delete with backlog = all can work")
+                return [], []
+            self.log("no-uidl", account=self.name, note="a call that is cut off may fetch messages twice")
+            return [m.number for m in sorted(event.messages, key=_size)], []
+        if self.seen.exists:
+            self.seen.keep_only({message.uid for message in event.messages})
+        else:
+            self._pass_over_backlog(event.messages, now)
+        new = [message for message in event.messages if message.uid not in self.seen]
+        return [m.number for m in sorted(new, key=_size)], [m.number for m in event.messages if self._is_done(m, now)]
+
+    def _pass_over_backlog(self, messages, now):
+        """Notes what a first call leaves where it is.  This makes the journal: until then a call is a first call."""
+        backlog = self.account["backlog"]
+        skip = 0 if backlog == ALL else max(0, len(messages) - backlog)
+        self.seen.pass_over([message.uid for message in messages[:skip]], now)
+        if skip:
+            self.log("backlog", account=self.name, left=skip)
+
+    def _is_done(self, message, now):
+        """Whether a message was fetched in an earlier call and its time at the provider is over."""
+        return message.uid in self.seen and self.is_over(self.seen.since(message.uid), now)
+
+    # One message
+
+    def _begin(self, _event):
+        self._arrival = Arrival(self)
+
+    def _data(self, event):
+        self.progress(len(event.data))
+        self._arrival.write(event.data)
+
+    def _end(self, event):
+        if not self._arrival.end(event.message.uid):
+            self.result.kept += 1
+            self.result.fail(TEMPORARY, self._arrival.problem)
+            return False
+        return self.account["after"] == DELETE
+
+    def _not_fetched(self, event):
+        self.result.kept += 1
+        self.result.fail(TEMPORARY, f"message {event.message.number} was not sent: {event.text}")
+
+    def _not_deleted(self, event):
+        self.result.fail(TEMPORARY, f"DELE {event.message.number} was refused: {event.text}")
+
+    # The end
+
+    def _deleted(self, event):
+        self.log("deleted-upstream", account=self.name, messages=len(event.messages))
+
+    def _failed(self, event):
+        words = {pop3.LOGIN: "the login was refused", pop3.NOT_OFFERED: "cannot be used as mail.cfg says",
+                 pop3.REFUSED: "refuses to serve us"}
+        temporary = event.text.upper().startswith(_TEMPORARY_CODES) or event.why == pop3.REFUSED
+        self.result.fail(TEMPORARY if temporary else PERMANENT, f"{words[event.why]}: {event.text}")
+        self.remember(capabilities=None)
+
+    def _closed(self, event):
+        if event.why:
+            self.result.fail(TEMPORARY, event.why)
+            self.remember(capabilities=None)        # perhaps they are not true any more: the next call asks
+
+
+def _size(message):
+    return message.size
