@@ -45,8 +45,8 @@ class CommandLink:
 
     def _run(self, way, words):
         try:
-            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                       start_new_session=True)
+            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                       stderr=subprocess.STDOUT, start_new_session=True)
         except OSError as error:
             raise LinkError(f"the command that brings the link {way} cannot be started: {words[0]}: "
                             f"{error.strerror}") from error

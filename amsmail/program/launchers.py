@@ -1,7 +1,7 @@
 """Writes the launchers that inetd starts: `python -I -m amsmail.program.launchers DIR [--config mail.cfg]`.
 
-They name this interpreter by its absolute path, run it isolated (-I) and without `site` (-S), which halves the time of a
-start, find amsmail by one path entry, and have the path of mail.cfg fixed.  The modules are compiled here, since user
+They name this interpreter by its absolute path, run it isolated (-I) and without `site` (-S), which halves the time of
+a start, find amsmail by one path entry, and have the path of mail.cfg fixed.  The modules are compiled here, since user
 amsmail may not write beside them later.
 """
 

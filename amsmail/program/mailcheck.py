@@ -140,7 +140,7 @@ class _Run:
         if link and link.is_dialled:
             self._down(name, link)
         else:
-            self._trouble(PERMANENT, f"link {name} MAY STILL BE UP: an earlier run dialled it and did not end properly, "
+            self._trouble(PERMANENT, f"link {name} MAY STILL BE UP: an earlier run dialled it and did not end, "
                                      "and mail.cfg does not say any more how to hang it up")
             self._dialled.clear()
 
@@ -254,7 +254,8 @@ class _Run:
             self._trouble(TEMPORARY, f"the ledger cannot be written: {error}")
         self._screen.say(
             f"Link {call['link']}: {call['seconds']} s, {call['bytes_up']} octets up, {call['bytes_down']} down. "
-            f"Sent {call['messages_out']}, refused {call['refused']}, kept {call['kept']}, fetched {call['messages_in']}.")
+            f"Sent {call['messages_out']}, refused {call['refused']}, kept {call['kept']}, "
+            f"fetched {call['messages_in']}.")
 
     # The end
 

@@ -1,7 +1,7 @@
 """What smtpd and pop3d have in common: a client's connection, from inetd or from amsd, and the site it came to.
 
-Each of the two is a module with NAME, FLAGS (the options of its command line), IDLE (the key of its deadline in [limits]),
-`serve(connection)` and
+Each of the two is a module with NAME, FLAGS (the options of its command line), IDLE (the key of its deadline in
+[limits]), `serve(connection)` and
 `refusal(site_or_none, reason)`, the bytes for a client that cannot be served.
 """
 

@@ -140,7 +140,6 @@ class Pop3Client(ScriptEngine):
         for _ in commands:
             ok, text = yield from self._next_reply()
             if not ok:
-                self._unsent.clear()
                 yield SessionFailed(LOGIN, text)
                 return False
         return True

@@ -4,7 +4,7 @@
 question.  A line that the peer owes is awaited with `yield from self._line()`.
 """
 
-from amsmail.protocol.engine import Closed, Engine
+from amsmail.protocol.engine import Engine
 from amsmail.wire.lines import TOO_LONG
 
 

@@ -2,8 +2,8 @@
 
 A server process is started for every connection, and ConfigObj with its validation takes longer to import than all the
 rest of the start.  So the validated contents are kept, compiled, in the spool; they count only as long as mail.cfg is
-the very file they were made from (device, inode, size, times, mode, owner), and only if this user wrote them.  Otherwise,
-and whenever anything about them is odd, mail.cfg itself is read (config_file).
+the very file they were made from (device, inode, size, times, mode, owner), and only if this user wrote them.
+Otherwise, and whenever anything about them is odd, mail.cfg itself is read (config_file).
 """
 
 import marshal
@@ -25,8 +25,8 @@ class Site:
 
     hostname, spool, postmaster: str.  relay_from, cleartext_login_from: lists of (network, mask) as made by
     `networks.parse`.  limits: {key: int}.  certificate, key: path or ''.  domains: {name: 'refuse' | 'relay'}.
-    boxes: {name: {'password': hash, 'addresses': [...]}}.  addresses: {Address.key: box}.  queue: {'login', 'password'}.
-    relay: {...} with host '' where there is none.  accounts, links: {name: {...}}, in the file's order.
+    boxes: {name: {'password': hash, 'addresses': [...]}}.  addresses: {Address.key: box}.  queue: {'login',
+    'password'}. relay: {...} with host '' where there is none.  accounts, links: {name: {...}}, in the file's order.
     """
 
     def __init__(self, path, data):
@@ -70,7 +70,7 @@ def _identity(path):
 
 
 def _compiled_path(path):
-    """Where the compiled form may lie.  A glance at the file is enough: the compiled form says what it was made from."""
+    """Where the compiled form may lie.  A glance at mail.cfg is enough: the form says what it was made of."""
     with open(path, "rb", buffering=0) as f:
         for line in f.read().split(b"\n"):
             key, _, value = line.partition(b"=")

@@ -9,7 +9,7 @@ import re
 import shlex
 
 from configobj import ConfigObj, ConfigObjError, get_extra_values
-from configobj.validate import ValidateError, Validator, VdtMissingValue
+from configobj.validate import ValidateError, Validator
 
 from amsmail.site import networks
 from amsmail.site.config_error import ConfigError
@@ -37,8 +37,8 @@ def read(path):
 def edit(path, changes):
     """Changes values in the mail.cfg at `path`: {(section, [subsection,] key): value, or None to remove it}.
 
-    Only the lines of these keys change; a section that is missing is added.  The file is replaced atomically, and only if
-    nothing is wrong with the result that was not wrong before.  Raises ConfigError.
+    Only the lines of these keys change; a section that is missing is added.  The file is replaced atomically, and only
+    if nothing is wrong with the result that was not wrong before.  Raises ConfigError.
     """
     lines = _lines_of(path)
     before = {_without_line(problem) for problem in _problems(path, lines)}
@@ -210,8 +210,8 @@ def _index(lines):
         key, value = key.strip().strip("\"'"), value.strip()
         index.setdefault((*where, key), number)
         if value[:1] not in ("\"", "'") and re.search(r"\S#", value):
-            problems.append((number, f"{key}: a # in the middle of a value would start a comment; expected the value in "
-                                     "quotes, or a blank before the #"))
+            problems.append((number, f"{key}: a # in the middle of a value would start a comment; expected the value "
+                                     "in quotes, or a blank before the #"))
     return index, problems
 
 
@@ -310,7 +310,7 @@ def _hash(text):
         if not is_hash(text):
             raise _Wrong("a hash as `mailcfg password` makes it")
         if not can_verify(text):
-            raise _Wrong("a hash of a kind that the libraries on this machine can verify, as `mailcfg password` makes it")
+            raise _Wrong("a hash that the libraries on this machine can verify, as `mailcfg password` makes it")
     return text
 
 

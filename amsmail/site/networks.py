@@ -45,4 +45,5 @@ def contains(networks, address):
     """Whether one of the networks (as made by `parse`) holds the address; False for what is no address."""
     found = number(address)
     return found is not None and any(
-        bits == found[0] and value >> (bits - length) == found[1] >> (bits - length) for bits, value, length in networks)
+        bits == found[0] and value >> (bits - length) == found[1] >> (bits - length)
+        for bits, value, length in networks)

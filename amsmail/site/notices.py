@@ -18,7 +18,8 @@ def wanted(recipient, action):
 
 
 def send(site, spool, envelope, fates, identity, size, original):
-    """Delivers one notification about the `fates` that are wanted, and gives its identity; None if there is none to send.
+    """Delivers one notification about the `fates` that are wanted, and gives its identity; None if there is none to
+    send.
 
     It goes to the sender's box.  A failure that has no sender here (the null path, a stranger) goes to postmaster's; a
     success without one is not told.  `original()` gives the message's pieces in wire form.  Raises OSError.
@@ -30,14 +31,13 @@ def send(site, spool, envelope, fates, identity, size, original):
     box = leads.name if isinstance(leads, routing.ToBox) else None
     if box is None and fates[0].action != "failed":
         return None
-    now = time.time()
     uid = new_uid(site.hostname)
     delivery = Delivery(spool, uid, [box or site.postmaster], b"Return-Path: <>\n")
     try:
         to = envelope.sender if box else f"postmaster@{next(iter(site.domains))}"
         full = size <= _FULL_OCTETS and envelope.ret != "HDRS"
-        for piece in report(site.hostname, to, envelope, fates, identity, uid, (rfc5322(envelope.arrival), rfc5322(now)),
-                            original(), full):
+        dates = rfc5322(envelope.arrival), rfc5322(time.time())
+        for piece in report(site.hostname, to, envelope, fates, identity, uid, dates, original(), full):
             delivery.write(piece)
         delivery.seal()
         delivery.commit()

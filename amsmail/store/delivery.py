@@ -3,8 +3,8 @@
 One destination: the file is written in that drop box's tmp/ and its rename to new/ is the commit.
 
 Several destinations: the files are written in state/commits/, with a record that says where each must be linked to.
-The rename of the record from UID.draft to UID.commit is the commit; the links follow, each marked as done in the record,
-and recover(), which every program calls when it starts, completes what a crash left:
+The rename of the record from UID.draft to UID.commit is the commit; the links follow, each marked as done in the
+record, and recover(), which every program calls when it starts, completes what a crash left:
 
     in state/commits/         a crash here leaves
     UID.box, UID.queue        files that do not count; swept later
@@ -29,8 +29,9 @@ _COMMITS = os.path.join("state", "commits")
 class Delivery:
     """Writes one message.  Raises OSError wherever the disk does; then abort() leaves nothing behind.
 
-    `uid` is the message's identity, from `new_uid`.  `boxes` are names of drop boxes; `box_head` is put on top of what they get (LF line ends).  `envelope` is what the
-    outbound queue's copy gets, None if it gets none; `queue_head` comes between its block and the message.
+    `uid` is the message's identity, from `new_uid`.  `boxes` are names of drop boxes; `box_head` is put on top of what
+    they get (LF line ends).  `envelope` is what the outbound queue's copy gets, None if it gets none; `queue_head`
+    comes between its block and the message.
     """
 
     def __init__(self, spool, uid, boxes, box_head, envelope=None, queue_head=b""):

@@ -21,15 +21,15 @@ UID_OCTETS = 70         # RFC 1939, section 7: UIDL
 
 
 class Entry(Value):
-    """A message in a drop box: `uid`, its identity; `path`; `size`, octets with CRLF line ends, or None if the name does
-    not say it (another program put the file there)."""
+    """A message in a drop box: `uid`, its identity; `path`; `size`, octets with CRLF line ends, or None if the name
+    does not say it (another program put the file there)."""
 
     __slots__ = ("uid", "path", "size")
 
 
 def new_uid(host):
-    """A unique part: the time to the microsecond, by which messages are in order, 40 random bits, and the host's name as
-    far as it fits."""
+    """A unique part: the time to the microsecond, by which messages are in order, 40 random bits, and the host's name
+    as far as it fits."""
     host = "".join(c for c in host if c.isascii() and (c.isalnum() or c in ".-"))
     seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
     return f"{seconds}.M{microseconds:06}R{os.urandom(5).hex()}.{host}"[:UID_OCTETS]
@@ -92,8 +92,8 @@ class DropBox:
             pass
 
     def _found(self, entry, use):
-        """`use(path)`, tried again where the message is now if another program moved it or changed its flags since it was
-        listed.  Raises what `use` does."""
+        """`use(path)`, tried again where the message is now if another program moved it or changed its flags since it
+        was listed.  Raises what `use` does."""
         try:
             return use(self._moved.get(entry.uid, entry.path))
         except FileNotFoundError:

@@ -14,7 +14,8 @@ import os
 MODE = 0o640            # files: the owner (amsmail) writes, the group may read
 DIRECTORY_MODE = 0o750
 
-# What link(2) says where it cannot: on FAT, at too many links, across file systems; EINVAL is what FAT gives on Windows.
+# What link(2) says where it cannot: on FAT, at too many links, across file systems; EINVAL is what FAT gives on
+# Windows.
 _CANNOT_LINK = (errno.EPERM, errno.EMLINK, errno.EXDEV, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 

@@ -1,5 +1,5 @@
-"""What is remembered of a provider's server from call to call, in state/known/: it saves questions on the air, and may be
-lost."""
+"""What is remembered of a provider's server from call to call, in state/known/: it saves questions on the air, and may
+be lost."""
 
 import json
 

@@ -14,8 +14,8 @@ from amsmail.wire.value import Value
 
 
 class Queued(Value):
-    """A message in the queue: its Entry, its Envelope, the octets of its block and the offset of each recipient's state,
-    and `size`, the octets of the message itself with CRLF line ends."""
+    """A message in the queue: its Entry, its Envelope, the octets of its block and the offset of each recipient's
+    state, and `size`, the octets of the message itself with CRLF line ends."""
 
     __slots__ = ("entry", "envelope", "block", "offsets", "size")
 

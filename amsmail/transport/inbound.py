@@ -76,8 +76,8 @@ class Session:
 
 
 class Arrival:
-    """One message on its way from the account of `session` into a box: by `box` of mail.cfg, or by its envelope's header
-    field.  Raises nothing for what the disk does: `problem` says it in the end."""
+    """One message on its way from the account of `session` into a box: by `box` of mail.cfg, or by its envelope's
+    header field.  Raises nothing for what the disk does: `problem` says it in the end."""
 
     def __init__(self, session):
         self._session = session

@@ -20,7 +20,8 @@ def plan(site, spool, log, now, everything):
     """The Plan for now.  The first link of mail.cfg is the one to use.  `everything`: also messages that a pause holds
     back.  Raises OSError."""
     messages = due(spool, log, now, everything) if site.relay["host"] and not _is_taken(spool) else []
-    return Plan(len(messages), sum(queued.size for queued in messages), tuple(site.accounts), next(iter(site.links), ""))
+    octets = sum(queued.size for queued in messages)
+    return Plan(len(messages), octets, tuple(site.accounts), next(iter(site.links), ""))
 
 
 def _is_taken(spool):

@@ -46,8 +46,8 @@ def due(spool, log, now, everything=False):
 def push(site, spool, messages, log, progress):
     """Sends `messages` (as `due` gives them) to the relay and gives a Result.  The caller holds the queue's lock.
 
-    `progress(octets)` is told of body octets that went out.  Raises nothing for what the line, the relay or the disk do:
-    what was not sent stays in the queue.
+    `progress(octets)` is told of body octets that went out.  Raises nothing for what the line, the relay or the disk
+    do: what was not sent stays in the queue.
     """
     run = _Push(site, spool, messages, log, progress)
     try:
@@ -146,8 +146,8 @@ class _Push:
         return None
 
     def _measure(self, queued):
-        """The octets on the wire, counted and not taken from the name because BDAT promises them; and whether there is a
-        CR among them."""
+        """The octets on the wire, counted and not taken from the name because BDAT promises them; and whether there is
+        a CR among them."""
         size, has_cr = 0, False
         with self._queue.open(queued) as body:
             while piece := body.read(_PIECE):
@@ -171,7 +171,8 @@ class _Push:
     def _settle(self, queued, replies):
         """Writes down what became of a message's recipients, durably, and tells its sender of what failed for good."""
         self._under_way.remove(queued)
-        fates = {index: self._fate(queued, index, reply) for index, reply in replies.items() if reply.ok or reply.permanent}
+        fates = {index: self._fate(queued, index, reply) for index, reply in replies.items()
+                 if reply.ok or reply.permanent}
         failed = {index: fate for index, fate in fates.items() if fate.action == "failed"}
         relayed = {index: fate for index, fate in fates.items() if fate.action == "relayed"}
         for index in relayed:

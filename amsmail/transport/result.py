@@ -5,8 +5,9 @@ TEMPORARY, PERMANENT = "temporary", "permanent"
 
 
 class Result:
-    """Figures of one session, filled while it goes on: `done` messages, `octets` of them, `refused` for good, `kept` for
-    another time, octets `sent` and `received` on the line, and `failures`, a list of (TEMPORARY or PERMANENT, text)."""
+    """Figures of one session, filled while it goes on: `done` messages, `octets` of them, `refused` for good, `kept`
+    for another time, octets `sent` and `received` on the line, and `failures`, a list of (TEMPORARY or PERMANENT,
+    text)."""
 
     def __init__(self, name):
         self.name = name

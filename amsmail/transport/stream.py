@@ -4,8 +4,8 @@ from amsmail.transport.carrier import StreamError
 
 
 class Stream:
-    """What a pump reads from and writes to.  `timeout` is the deadline in seconds; `sent` and `received` count octets on
-    the carrier, TLS included."""
+    """What a pump reads from and writes to.  `timeout` is the deadline in seconds; `sent` and `received` count octets
+    on the carrier, TLS included."""
 
     def __init__(self, carrier, timeout):
         self._carrier = carrier
@@ -36,8 +36,8 @@ class Stream:
         self._flush()
 
     def start_tls(self, context, server_name=None):
-        """Does the TLS handshake over what was clear until now: as a client if `server_name` is given, else as a server.
-        Gives the words for a log.  Raises StreamError."""
+        """Does the TLS handshake over what was clear until now: as a client if `server_name` is given, else as a
+        server. Gives the words for a log.  Raises StreamError."""
         from amsmail.transport import tls       # on demand: ssl costs more than all the rest of a start
         self._tls = tls.Session(context, server_name)
         while not self._tls.handshake():
@@ -47,8 +47,8 @@ class Stream:
         return self._tls.description
 
     def close(self, drain=0):
-        """Says good-bye in TLS where it is on, and closes.  `drain`: how many seconds to go on taking what the peer still
-        sends; closing with it unread would make TCP take our last words back."""
+        """Says good-bye in TLS where it is on, and closes.  `drain`: how many seconds to go on taking what the peer
+        still sends; closing with it unread would make TCP take our last words back."""
         try:
             if self._tls is not None:
                 self._tls.close()

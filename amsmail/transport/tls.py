@@ -19,8 +19,8 @@ def server_context(certificate, key):
 
 
 class ClientTls:
-    """How a client makes sure of its server: by the certificate's authority and name, or by a pinned fingerprint (64 hex
-    digits of SHA-256), which replaces both.  Raises Untrusted if `ca_file` is of no use."""
+    """How a client makes sure of its server: by the certificate's authority and name, or by a pinned fingerprint (64
+    hex digits of SHA-256), which replaces both.  Raises Untrusted if `ca_file` is of no use."""
 
     def __init__(self, ca_file="", fingerprint=""):
         self.fingerprint = fingerprint

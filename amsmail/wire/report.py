@@ -22,9 +22,9 @@ class Fate(Value):
 def report(hostname, to, envelope, fates, identity, notice, dates, original, full):
     """Yields the notification to the Address `to`, in pieces with CRLF line ends.
 
-    `fates` share one action.  `identity` is the message's identity here, `notice` the notification's; `dates` the date of arrival and of now as RFC
-    5322 has them, `original` yields the message's own pieces in wire form, `full` says whether all of it is returned or
-    its header only.
+    `fates` share one action.  `identity` is the message's identity here, `notice` the notification's; `dates` the date
+    of arrival and of now as RFC 5322 has them, `original` yields the message's own pieces in wire form, `full` says
+    whether all of it is returned or its header only.
     """
     action = fates[0].action
     subject, sentence = _WORDS[action]
@@ -52,7 +52,8 @@ def report(hostname, to, envelope, fates, identity, notice, dates, original, ful
         "",
     ]
     for fate in fates:
-        head += [f"    {path(fate.recipient.address)}", *([f"        {_clean(fate.diagnostic)}"] if _clean(fate.diagnostic) else [])]
+        head += [f"    {path(fate.recipient.address)}"]
+        head += [f"        {_clean(fate.diagnostic)}"] if fate.diagnostic else []
     head += ["", f"--{boundary}", f"Content-Type: message/{'global-' if _is_utf8(fates) else ''}delivery-status", "",
              f"Reporting-MTA: dns; {hostname}"]
     head += [f"Original-Envelope-Id: {from_xtext(envelope.envid)}"] if envelope.envid else []
@@ -74,7 +75,7 @@ def _fields(fate):
     original, _, wanted = fate.recipient.orcpt.partition(";")
     fields = [f"Original-Recipient: {original}; {from_xtext(wanted)}"] if original else []
     fields += [f"Final-Recipient: {kind}; {address}", f"Action: {fate.action}", f"Status: {fate.status}"]
-    fields += [f"Diagnostic-Code: smtp; {_clean(fate.diagnostic)}"] if _clean(fate.diagnostic) else []
+    fields += [f"Diagnostic-Code: smtp; {_clean(fate.diagnostic)}"] if fate.diagnostic else []
     return [*fields, ""]
 
 

@@ -7,7 +7,7 @@ from tests.real.boxes import Boxes
 from tests.real.certificate import make_certificate
 from tests.real.dovecot import Dovecot
 from tests.real.packages import environment, tree
-from tests.real.postfix import DOMAIN, Postfix
+from tests.real.postfix import Postfix
 from tests.real.process import free_port, running
 
 from .link import SHORE

@@ -16,8 +16,8 @@ CUT = 68_000                # in the middle of the large one
 
 
 class Call:
-    """A pull that crashes: where the line is cut, if `cut`, or goes on with the large message that an earlier call began,
-    if `began`, which is another one since then if `differs`."""
+    """A pull that crashes: where the line is cut, if `cut`, or goes on with the large message that an earlier call
+    began, if `began`, which is another one since then if `differs`."""
 
     def __init__(self, folder, backlog="all", cut=None, began=False, differs=False):
         self.provider = ImapProvider(TEXTS, capabilities=CAPABILITIES)

@@ -246,8 +246,8 @@ def test_a_message_larger_than_the_window_is_followed_before_its_end():
     """Else the line would be idle between one large message and the next."""
     line = "S: " + "x" * 98         # 100 octets on the wire
     events = _run(["S: +OK ready", *_FLIGHT, *_lists(300, 300), "C: RETR 1", "S: +OK", line, line, line, "C: RETR 2",
-                   "S: .", "S: +OK", line, line, line, "S: .", "C: DELE 1", "C: DELE 2", "C: QUIT", *["S: +OK"] * 3], [1, 2],
-                  known=_ABLE, window=80)
+                   "S: .", "S: +OK", line, line, line, "S: .", "C: DELE 1", "C: DELE 2", "C: QUIT", *["S: +OK"] * 3],
+                  [1, 2], known=_ABLE, window=80)
     assert _numbers(events, pop3.MessageEnds) == [1, 2]
 
 

@@ -1,11 +1,9 @@
 """What a newcomer runs first: quickstart, and `pip install .` on every Python that amsmail is for."""
 
-import os
 import pathlib
 import shutil
 import socket
 import subprocess
-import sys
 
 import pytest
 

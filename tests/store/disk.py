@@ -1,9 +1,9 @@
 """A disk that fails when it is told to: stands between `durable` and the operating system.
 
-`Disk(root)` counts every operation on files below `root`.  `fail_at` makes that operation raise an OSError (once, or from
-then on); `crash_at` raises Crash there and at every operation after it, as if the process were killed; after a crash
-`power_cut()` leaves below `root` only what had been flushed: a file's contents as of its last fsync, a directory's
-entries as of its last fsync.
+`Disk(root)` counts every operation on files below `root`.  `fail_at` makes that operation raise an OSError (once, or
+from then on); `crash_at` raises Crash there and at every operation after it, as if the process were killed; after a
+crash `power_cut()` leaves below `root` only what had been flushed: a file's contents as of its last fsync, a
+directory's entries as of its last fsync.
 """
 
 import errno
