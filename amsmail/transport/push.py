@@ -18,6 +18,8 @@ from amsmail.wire.text import to_wire
 
 _PIECE = 1 << 16
 _TIMEOUT = 300                          # seconds without progress; RFC 5321, section 4.5.3.2.6 asks for more only once
+_QUIRK_LASTS = 30 * 86400       # seconds
+_BUSY = "the server closes the session: 421"
 _SHAKY = {"chunked": "CHUNKING", "pipelined": "PIPELINING"}      # what each flow relies on
 _FIRST_PAUSE, _LONGEST_PAUSE = 900, 4 * 3600
 _BARE_CR = Reply(550, "5.6.0", "The message has a CR that is no line end; no relay may be given that")
@@ -79,7 +81,7 @@ class _Push:
         self._stream = provider.connect(_TIMEOUT)
         self._known = Known(self._spool.state("known", "relay"), f"{provider.host}:{provider.port}")
         engine = smtp.SmtpClient(self._site.hostname, provider.starttls, smtp.Login(relay["user"], relay["password"]),
-                                 avoid=self._known.get("avoid", []))
+                                 avoid=self._avoided())
         handlers = {
             StartTls: lambda event: self._start_tls(engine, provider),
             smtp.Ready: self._ready,
@@ -124,7 +126,12 @@ class _Push:
     def _avoid(self, keyword, reply):
         """Remembers what the relay offers and cannot do."""
         self._log("quirk", keyword=keyword, reply=reply)
-        self._remember(avoid=sorted({*self._known.get("avoid", []), keyword}))
+        self._remember(avoid={**self._known.get("avoid", {}), keyword: int(time.time())})
+
+    def _avoided(self):
+        """What is still to be avoided: after a while a server is given another chance."""
+        return [keyword for keyword, since in self._known.get("avoid", {}).items()
+                if abs(time.time() - since) < _QUIRK_LASTS]
 
     def _remember(self, **values):
         try:
@@ -237,6 +244,7 @@ class _Push:
         if not event.why:
             return
         self.result.fail(TEMPORARY, event.why)
-        if self._ready_event and self._under_way and not self.result.done and self._ready_event.flow in _SHAKY:
+        flow = self._ready_event.flow if self._ready_event and self._under_way and not self.result.done else None
+        if flow in _SHAKY and _BUSY not in event.why:       # a 421 says itself why it goes
             # It gave up before it took one message: perhaps it cannot do what it offers.  The next call does without.
-            self._avoid(_SHAKY[self._ready_event.flow], event.why)
+            self._avoid(_SHAKY[flow], event.why)

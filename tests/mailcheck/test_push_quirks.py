@@ -1,5 +1,7 @@
 """What a relay offers and cannot do is found out once, costs no mail, and is remembered while it is true."""
 
+import time
+
 import pytest
 
 from tests.mailcheck.peers import CUT, Relay
@@ -84,3 +86,24 @@ def test_a_relay_that_gives_up_later_is_not_to_blame(yacht):
         assert result.done == 1
         assert push(yacht, provider)[1] == "chunked"
     assert yacht.queued() == [] and set(subjects(provider)) == {1, 2, 3}
+
+
+def test_it_is_tried_again_after_a_month(yacht, monkeypatch):
+    with Relay(CHUNKED, chunks=False) as provider:
+        push(yacht, provider)
+        yacht.enqueue()
+        provider.chunks = True
+        assert push(yacht, provider)[1] == "pipelined"
+        yacht.enqueue()
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now + 31 * 86400)
+        assert push(yacht, provider)[1] == "chunked"
+
+
+def test_a_relay_that_says_that_it_is_busy_has_no_quirk(yacht):
+    with Relay(CHUNKED, replies={"MAIL": "421 4.3.2 Busy"}) as provider:
+        result, flow = push(yacht, provider)
+        assert flow == "chunked" and result.done == 0 and result.kept == 3
+        provider.replies.clear()
+        assert push(yacht, provider)[1] == "chunked"
+    assert yacht.queued() == []
