@@ -28,11 +28,11 @@ def hashed(password):
 
 def verify(password, text):
     """Whether `password` is the one that was hashed to `text`; never for an empty hash (a locked box)."""
-    if not text or "\0" in password:    # HMAC pads its key with NUL: 'x' and 'x NUL' would have the same hash
-        _context().verify(password, _NOBODYS)       # takes as long: the time must not tell who has a box
-        return False
+    # HMAC pads its key with NUL: 'x' and 'x NUL' would have the same hash.
+    possible = bool(text) and "\0" not in password
     try:
-        return _context().verify(password, text)
+        # What is not possible takes as long: the time must not tell who has a box.
+        return _context().verify(password, text if possible else _NOBODYS) and possible
     except (ValueError, TypeError):     # octets that are no UTF-8
         return False
 

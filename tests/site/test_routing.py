@@ -64,6 +64,8 @@ def test_without_a_relay_foreign_addresses_are_refused(tmp_path):
     ("captain", "aye\udcff", "", None),
     ("cook", "", "", None),                     # a box without a password is locked
     ("nobody", "aye", "", None),
+    ("nobody", "aye\udcff", "", None),
+    ("nobody", "aye\0", "", None),
     ("", "", "", None),
     ("outbound", "fetch", "", ("queue", "outbound")),
     ("outbound", "aye", "", None),
