@@ -40,7 +40,6 @@ class Delivery:
         self._to_disk = ToDisk()
         self.octets = 0         # of the message as it came
         self._scanner = envelopes.ContentScanner()
-        self._envelope = envelope
         self._boxes = boxes
         self._drafts = []
         self._record = None
@@ -101,17 +100,17 @@ class Delivery:
 
     @property
     def token(self):
-        """What resume() needs to find the sealed message again: a path below the spool, without blanks."""
-        final = self._committed if self._record else self._drafts[0].final
-        return os.path.relpath(final, self._spool.path)
+        """What resume() needs to find a sealed message for one destination again: a path below the spool, without
+        blanks."""
+        return os.path.relpath(self._drafts[0].final, self._spool.path)
 
     @property
     def _committed(self):
         return self._record.path.removesuffix(".draft") + ".commit"
 
     def make_findable(self):
-        """Makes sure that a sealed message is still there for resume() after a power cut."""
-        durable.sync_directory(os.path.dirname((self._record or self._drafts[0]).path))
+        """Makes sure that a sealed message for one destination is still there for resume() after a power cut."""
+        durable.sync_directory(os.path.dirname(self._drafts[0].path))
 
     def commit(self):
         """Makes the sealed message count.  When it returns, the message survives a power cut."""
@@ -142,12 +141,6 @@ class Delivery:
 def resume(spool, token):
     """Commits what a crash left sealed under this token; what is not there any more was committed.  Raises OSError."""
     final = os.path.join(spool.path, token)
-    if token.startswith(_COMMITS):
-        draft = final.removesuffix(".commit") + ".draft"
-        if os.path.exists(draft):
-            durable.publish(draft, final)
-        recover(spool)
-        return
     folder, name = os.path.split(final)
     draft = os.path.join(os.path.dirname(folder), "tmp", name.partition(",")[0])
     if os.path.exists(draft):

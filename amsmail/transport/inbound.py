@@ -11,10 +11,8 @@ from amsmail.site import routing
 from amsmail.site.dates import rfc5322
 from amsmail.store.delivery import Delivery
 from amsmail.store.dropbox import new_uid
-from amsmail.store.known import Known
 from amsmail.store.seen import Seen
-from amsmail.transport.connect import Provider
-from amsmail.transport.result import Result
+from amsmail.transport.session import ProviderSession
 from amsmail.wire.address import AddressError, parse_address
 from amsmail.wire.text import BareScanner
 
@@ -22,52 +20,20 @@ _HEADER_CAP = 1 << 18       # octets in which the envelope's header field must c
 DELETE, KEEP, ALL = 0, -1, -1       # what config_file makes of `after` and `backlog`
 
 
-class Session:
+class Session(ProviderSession):
     """One session with an account's server.  A subclass says its PROTOCOL, and has run(timeout)."""
 
     PROTOCOL = ""
 
     def __init__(self, site, spool, name, log, progress):
-        self.site, self.spool, self.name, self.log, self.progress = site, spool, name, log, progress
-        self.account = site.accounts[name]
-        self.result = Result(f"account {name}")
-        self.seen = self.known = None
-        self._provider = self._stream = None
+        super().__init__(site, spool, log, progress, f"account {name}")
+        self.name, self.account = name, site.accounts[name]
+        self.seen = None
 
     def prepare(self):
         """Reads what earlier calls left.  Raises OSError."""
         self.seen = Seen(self.spool.state("seen", self.name))
-        self._provider = Provider(self.PROTOCOL.lower(), self.account)
-        self.known = Known(self.spool.state("known", f"account-{self.name}"),
-                           f"{self._provider.host}:{self._provider.port}")
-
-    def connect(self, timeout):
-        """A Stream to the server.  Raises StreamError."""
-        self._stream = self._provider.connect(timeout)
-        return self._stream
-
-    @property
-    def starttls(self):
-        return self._provider.starttls
-
-    def start_tls(self, engine):
-        """The answer to an engine's StartTls."""
-        self._stream.write(engine.output())
-        self._provider.start_tls(self._stream)
-        return True
-
-    def close(self):
-        """Ends the session, however it went."""
-        if self._stream:
-            self._stream.close()
-            self.result.count(self._stream)
-
-    def remember(self, **values):
-        """Remembers what saves time in the next call."""
-        try:
-            self.known.set(**values)
-        except OSError as error:
-            self.log("disk-error", problem=error)       # it will be found out again
+        self.meet(self.PROTOCOL.lower(), self.account, f"account-{self.name}")
 
     def is_over(self, since, now):
         """Whether the time at the provider is over for a message that was fetched at `since`, None if it was not."""

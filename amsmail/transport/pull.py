@@ -1,9 +1,8 @@
 """The pull: fetches an inbound account into drop boxes, by the protocol that mail.cfg says."""
 
-from amsmail.transport.carrier import StreamError, Untrusted
 from amsmail.transport.pull_imap import ImapSession
 from amsmail.transport.pull_pop3 import Pop3Session
-from amsmail.transport.result import PERMANENT, TEMPORARY
+from amsmail.transport.session import result_of
 
 _TIMEOUT = 300              # seconds without progress
 _SESSIONS = {"pop3": Pop3Session, "imap": ImapSession}
@@ -16,12 +15,4 @@ def pull(site, spool, name, log, progress):
     came.  Raises nothing for what the line, the provider or the disk do: what was not fetched stays at the provider.
     """
     session = _SESSIONS[site.accounts[name]["type"]](site, spool, name, log, progress)
-    try:
-        session.run(_TIMEOUT)
-    except StreamError as error:
-        session.result.fail(PERMANENT if isinstance(error, Untrusted) else TEMPORARY, str(error))
-    except OSError as error:
-        session.result.fail(TEMPORARY, f"the disk failed: {error}")
-    finally:
-        session.close()
-    return session.result
+    return result_of(session, _TIMEOUT)

@@ -5,12 +5,10 @@ import time
 from amsmail.protocol import smtp_client as smtp
 from amsmail.protocol.engine import Closed, StartTls
 from amsmail.site import notices
-from amsmail.store.known import Known
 from amsmail.store.queue import Queue, Tries
 from amsmail.transport import pump
-from amsmail.transport.carrier import StreamError, Untrusted
-from amsmail.transport.connect import Provider
-from amsmail.transport.result import PERMANENT, TEMPORARY, Result
+from amsmail.transport.result import PERMANENT, TEMPORARY
+from amsmail.transport.session import ProviderSession, result_of
 from amsmail.wire.envelope import FAILED, SENT, EnvelopeError
 from amsmail.wire.reply import Reply
 from amsmail.wire.report import Fate
@@ -51,39 +49,27 @@ def push(site, spool, messages, log, progress):
     `progress(octets)` is told of body octets that went out.  Raises nothing for what the line, the relay or the disk
     do: what was not sent stays in the queue.
     """
-    run = _Push(site, spool, messages, log, progress)
-    try:
-        run.session()
-    except StreamError as error:
-        run.result.fail(PERMANENT if isinstance(error, Untrusted) else TEMPORARY, str(error))
-    except OSError as error:
-        run.result.fail(TEMPORARY, f"the disk failed: {error}")
-    finally:
-        run.close()
-    return run.result
+    return result_of(_Push(site, spool, messages, log, progress), _TIMEOUT)
 
 
-class _Push:
+class _Push(ProviderSession):
     """One session with the relay."""
 
     def __init__(self, site, spool, messages, log, progress):
-        self._site, self._spool, self._log, self._progress = site, spool, log, progress
+        super().__init__(site, spool, log, progress, "relay")
         self._queue = Queue(spool)
         self._left = list(messages)
         self._under_way = []        # handed to the engine, outcome not known yet
-        self._body = self._stream = None
-        self._ready_event = None
-        self.result = Result("relay")
+        self._body = self._ready_event = None
 
-    def session(self):
-        relay = self._site.relay
-        provider = Provider("smtp", relay)
-        self._stream = provider.connect(_TIMEOUT)
-        self._known = Known(self._spool.state("known", "relay"), f"{provider.host}:{provider.port}")
-        engine = smtp.SmtpClient(self._site.hostname, provider.starttls, smtp.Login(relay["user"], relay["password"]),
+    def run(self, timeout):
+        relay = self.site.relay
+        self.meet("smtp", relay, "relay")
+        stream = self.connect(timeout)
+        engine = smtp.SmtpClient(self.site.hostname, self.starttls, smtp.Login(relay["user"], relay["password"]),
                                  avoid=self._avoided())
         handlers = {
-            StartTls: lambda event: self._start_tls(engine, provider),
+            StartTls: lambda event: self.start_tls(engine),
             smtp.Ready: self._ready,
             smtp.NextMessage: self._next,
             smtp.ReadBody: self._read,
@@ -92,12 +78,10 @@ class _Push:
             smtp.SessionFailed: self._failed,
             Closed: self._closed,
         }
-        pump.run(engine, self._stream, lambda event: handlers[type(event)](event))
+        pump.run(engine, stream, lambda event: handlers[type(event)](event))
 
     def close(self):
-        if self._stream:
-            self._stream.close()
-            self.result.count(self._stream)
+        super().close()
         self.result.kept += len(self._left) + len(self._under_way)
         if self._body:
             self._body.close()
@@ -110,34 +94,23 @@ class _Push:
         tries = self._queue.tries(queued.entry)
         self._note(queued, tries.but(count=tries.count + 1))
 
-    def _start_tls(self, engine, provider):
-        self._stream.write(engine.output())
-        provider.start_tls(self._stream)
-        return True
-
     def _ready(self, event):
         self._ready_event = event
         offers = sorted(event.extensions)
-        if self._known.get("offers", offers) != offers:
-            self._remember(avoid=None)      # it was changed: what it could not do, it may be able to do now
-        self._remember(offers=offers)
-        self._log("relay-ready", flow=event.flow)
+        if self.known.get("offers", offers) != offers:
+            self.remember(avoid=None)      # it was changed: what it could not do, it may be able to do now
+        self.remember(offers=offers)
+        self.log("relay-ready", flow=event.flow)
 
     def _avoid(self, keyword, reply):
         """Remembers what the relay offers and cannot do."""
-        self._log("quirk", keyword=keyword, reply=reply)
-        self._remember(avoid={**self._known.get("avoid", {}), keyword: int(time.time())})
+        self.log("quirk", keyword=keyword, reply=reply)
+        self.remember(avoid={**self.known.get("avoid", {}), keyword: int(time.time())})
 
     def _avoided(self):
         """What is still to be avoided: after a while a server is given another chance."""
-        return [keyword for keyword, since in self._known.get("avoid", {}).items()
+        return [keyword for keyword, since in self.known.get("avoid", {}).items()
                 if abs(time.time() - since) < _QUIRK_LASTS]
-
-    def _remember(self, **values):
-        try:
-            self._known.set(**values)
-        except OSError as error:
-            self._log("disk-error", problem=error)      # it will be found out again
 
     def _next(self, _event):
         while self._left:
@@ -166,7 +139,7 @@ class _Push:
         if self._body is None:
             self._body = self._queue.open(event.key)
         piece = self._body.read(_PIECE)
-        self._progress(len(to_wire(piece)))
+        self.progress(len(to_wire(piece)))
         if not piece:
             self._body.close()
             self._body = None
@@ -191,7 +164,7 @@ class _Push:
         if relayed and "DSN" not in self._ready_event.extensions:
             self._notify(queued, relayed)
         for index, reply in replies.items():
-            self._log("sent" if reply.ok else "refused" if reply.permanent else "put-off", id=queued.entry.uid,
+            self.log("sent" if reply.ok else "refused" if reply.permanent else "put-off", id=queued.entry.uid,
                       to=queued.envelope.recipients[index].address, reply=reply)
         self.result.done += bool(relayed)
         self.result.octets += queued.size if relayed else 0
@@ -215,12 +188,12 @@ class _Push:
                 while piece := f.read(_PIECE):
                     yield to_wire(piece)
         try:
-            uid = notices.send(self._site, self._spool, queued.envelope, list(fates.values()), queued.entry.uid,
+            uid = notices.send(self.site, self.spool, queued.envelope, list(fates.values()), queued.entry.uid,
                                queued.size, original)
         except OSError as error:
             self.result.fail(TEMPORARY, f"the disk failed, so a sender could not be told: {error}")
             return False
-        self._log("notified", id=queued.entry.uid, notice=uid)
+        self.log("notified", id=queued.entry.uid, notice=uid)
         return True
 
     def _put_off(self, queued, reply):
@@ -232,7 +205,7 @@ class _Push:
         try:
             self._queue.set_tries(queued.entry, tries)
         except OSError as error:
-            self._log("disk-error", problem=error)      # then it is simply tried again
+            self.log("disk-error", problem=error)      # then it is simply tried again
 
     def _failed(self, event):
         kind = PERMANENT if event.reply.permanent else TEMPORARY
