@@ -10,7 +10,7 @@ from .process import free_port, mail_account, running
 
 CONFIGURATION = """
 protocols = {protocols}
-listen = 127.0.0.1
+listen = {listen}
 base_dir = {folder}/run
 state_dir = {folder}/run
 log_path = {folder}/log
@@ -81,10 +81,12 @@ protocol imap {{
 class Dovecot:
     """Serves `boxes` to those who know the `passwords` ({name: password}): on port `pop3` plainly or with STLS, on
     `pop3s` with TLS, and if `with_imap`, on `imap` and `imaps` likewise. Others, such as Postfix, can have it check
-    passwords at `auth_socket`."""
+    passwords at `auth_socket`. What it is made of is fetched when the object is made, where there is a network."""
 
-    def __init__(self, folder, boxes, passwords, certificate=None, with_imap=False):
+    def __init__(self, folder, boxes, passwords, certificate=None, with_imap=False, listen="127.0.0.1"):
+        self._root = tree("dovecot-pop3d", "dovecot-imapd") if with_imap else tree("dovecot-pop3d")
         self.folder, self.boxes, self.passwords, self.certificate = folder, boxes, passwords, certificate
+        self._listen = listen
         self.log = folder / "log"
         self.auth_socket = folder / "run/auth-client"
         self.pop3 = free_port()
@@ -94,7 +96,7 @@ class Dovecot:
 
     @contextmanager
     def running(self):
-        root = tree("dovecot-pop3d", "dovecot-imapd") if self.imap else tree("dovecot-pop3d")
+        root = self._root
         self.folder.mkdir()
         (self.folder / "run").mkdir()
         self._configure(root)
@@ -118,7 +120,7 @@ class Dovecot:
             tls = f"ssl = yes\nssl_cert = <{self.certificate.chain}\nssl_key = <{self.certificate.key}"
         (self.folder / "dovecot.conf").write_text((CONFIGURATION + WITH_IMAP * bool(self.imap)).format(
             protocols="pop3 imap" if self.imap else "pop3", imap=self.imap, imaps=self.imaps,
-            folder=self.folder, libraries=root / "usr/lib/dovecot", tls=tls, internal=internal.pw_name,
+            listen=self._listen, folder=self.folder, libraries=root / "usr/lib/dovecot", tls=tls, internal=internal.pw_name,
             internal_group=grp.getgrgid(internal.pw_gid).gr_name, login=login.pw_name, account=account,
             boxes=self.boxes.folder, pop3=self.pop3, pop3s=self.pop3s))
         (self.folder / "passwords").write_text(

@@ -103,9 +103,12 @@ class Postfix:
     offers STARTTLS and AUTH too, and there are ports that insist on both: `submission` (STARTTLS) and `submissions`
     (implicit TLS). `refuse` has the replies to certain recipients, {"full@shore.example": "452 4.2.2 mailbox full"};
     `routes` the ports on this machine to which the mail for other domains goes, {"yacht.example": 2525}; `settings`
-    are further lines of main.cf."""
+    are further lines of main.cf. What it is made of is fetched when the object is made, where there is a network."""
 
     def __init__(self, folder, boxes, dovecot=None, refuse=(), routes=(), settings=""):
+        if os.geteuid() != 0:
+            raise Unavailable("postfix", "only root can start it")
+        self._root = tree("postfix")
         self.folder, self.boxes, self.dovecot, self.settings = folder, boxes, dovecot, settings
         self.refuse, self.routes = dict(refuse), dict(routes)
         self.log = folder / "log"
@@ -114,9 +117,7 @@ class Postfix:
 
     @contextmanager
     def running(self):
-        if os.geteuid() != 0:
-            raise Unavailable("postfix", "only root can start it")
-        root = tree("postfix")
+        root = self._root
         self._make_folders(root)
         self._configure(root)
         command = [root / "usr/lib/postfix/sbin/master", "-d", "-c", self.folder / "etc"]
