@@ -4,17 +4,17 @@ Two processes: this one dials, waits and hangs up; a worker, which it starts, ta
 down whatever becomes of the worker: an error, a kill, a hang.
 """
 
-import json
 import os
 import signal
-import subprocess
 import sys
+import threading
 import time
 
 from amsmail.link import ledger, links
 from amsmail.link.dialled import Dialled
 from amsmail.link.links import LinkError
 from amsmail.program import exits, options
+from amsmail.program.child import Worker
 from amsmail.program.session import where
 from amsmail.site import config, libraries
 from amsmail.site.config import DEFAULT_PATH
@@ -102,6 +102,7 @@ class _Run:
         self._log = Log(job_sink("mailcheck", self._spool.state("mailcheck.log")), new_session())
         self._dialled = Dialled(self._spool.state("dialled"))
         self._may_stop = False
+        self._worker = None
         self._kept = 0              # messages that wait for another run
         self._troubles = []         # (TEMPORARY or PERMANENT, text), in order
 
@@ -162,7 +163,7 @@ class _Run:
             try:
                 link.up()
                 self._log("link-up", link=name)
-                results = self._work(settings["call_limit"])
+                results = self._work(name, settings["call_limit"])
             finally:
                 self._may_stop = False      # nothing stops the way down
                 if link.is_dialled:
@@ -180,10 +181,14 @@ class _Run:
             signal.signal(s, handler)
 
     def _stop(self, number, _frame):
-        """Handles a signal.  Unlike SIG_IGN it is not inherited by the command that hangs up: that stays stoppable."""
+        """Handles a signal: a worker is ended in order, anything else is broken off.  Unlike SIG_IGN it is not inherited
+        by the command that hangs up: that stays stoppable."""
         if self._may_stop:
             self._may_stop = False
-            raise Stopped(signal.Signals(number).name)
+            name = signal.Signals(number).name
+            if self._worker is None:
+                raise Stopped(name)
+            self._worker.end(f"stopped by {name}")
 
     def _down(self, name, link):
         """Hangs up, twice if need be; the record stays if the link did not come down, so that the next run tries."""
@@ -201,32 +206,27 @@ class _Run:
                 self._trouble(TEMPORARY, f"the disk failed: {error}")
             return
 
-    def _work(self, limit):
+    def _work(self, link, limit):
         """Runs the worker until it ends or the call's time is over, and gives its results."""
         results = []
-        # In a session of its own: Ctrl-C is for us, and we end the worker.
-        worker = subprocess.Popen(_worker_command(self._site.path, self._log.session, self._everything),
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
-        timer = _Alarm(worker, limit)
+        self._worker = worker = Worker(self._site.path, self._log.session, self._everything, link)
+        alarm = threading.Timer(limit, worker.end, [f"the call took longer than call_limit, {limit} s"])
+        alarm.start()
         try:
-            for line in worker.stdout:
-                if not line.endswith(b"\n"):
-                    break           # the worker was ended in the middle of it
-                event = json.loads(line)
-                if "octets" in event and "what" in event:
+            for event in worker.events():
+                if "what" in event:
                     self._screen.progress(event["what"], event["octets"])
                 else:
                     results.append(event)
             code = worker.wait()
         except BaseException:
-            timer.cancel()
             worker.kill()
-            worker.wait()
             raise
         finally:
+            alarm.cancel()
             self._screen.stop_bars()
-        if timer.cancel():
-            self._trouble(TEMPORARY, f"the call took longer than call_limit, {limit} s")
+        if worker.ended_because:
+            self._trouble(TEMPORARY, worker.ended_because)
         elif code:
             self._trouble(TEMPORARY, f"the transport ended with code {code}")
         for result in results:
@@ -272,34 +272,7 @@ class _Run:
         return exits.UNAVAILABLE if PERMANENT in kinds else exits.TEMPFAIL if TEMPORARY in kinds else exits.OK
 
 
-class _Alarm:
-    """Ends the worker when its time is over."""
-
-    def __init__(self, worker, limit):
-        import threading
-        self._worker = worker
-        self._rang = False
-        self._timer = threading.Timer(limit, self._ring)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _ring(self):
-        self._rang = True
-        self._worker.kill()
-
-    def cancel(self):
-        """Stops the alarm, and says whether it rang."""
-        self._timer.cancel()
-        return self._rang
-
-
 def _stops():
     """The signals that end a call; SIGHUP (the terminal is gone) unless nohup has it ignored."""
     hangup = getattr(signal, "SIGHUP", None)
     return [signal.SIGTERM, signal.SIGINT, *([hangup] if hangup and signal.getsignal(hangup) != signal.SIG_IGN else [])]
-
-
-def _worker_command(path, session, everything):
-    library = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from amsmail.program.worker import main; main(sys.argv[2:])"
-    return [sys.executable, "-I", "-c", code, library, path, session, "all" if everything else "due"]

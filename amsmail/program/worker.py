@@ -5,6 +5,7 @@ The push and every pull run at the same time: the line carries both ways at once
 
 import json
 import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,29 +14,36 @@ from amsmail.site import config, libraries
 from amsmail.site.log import Log, job_sink
 from amsmail.store.locks import Busy
 from amsmail.store.spool import Spool
+from amsmail.transport.call import Call
+from amsmail.transport.line import Line
 from amsmail.transport.pull import pull
 from amsmail.transport.push import due, push
 from amsmail.transport.result import TEMPORARY, Result
 
 
 def main(arguments):
-    """`arguments`: path of mail.cfg, session of the log, 'all' or 'due'."""
+    """`arguments`: path of mail.cfg, session of the log, 'all' or 'due', and the link's name ('' if none is
+    configured).
+
+    SIGTERM: the call is over; each session breaks, writes down how far it came, and tells it."""
     libraries.reach()
-    path, session, which = arguments
+    path, session, which, link = arguments
     site = config.load(path)
     spool = Spool(site.spool, site.hostname)
     log = Log(job_sink("mailcheck", spool.state("mailcheck.log")), session)
     report = _Report()
-    sessions = [lambda name=name: _pull(site, spool, name, log, report) for name in site.accounts]
+    call = Call(Line(site.links[link]["rate"], site.links[link]["round_trip"]) if link else Line())
+    signal.signal(signal.SIGTERM, lambda *_: call.end())
+    sessions = [lambda name=name: _pull(site, spool, name, call, log, report) for name in site.accounts]
     if site.relay["host"]:
-        sessions.insert(0, lambda: _push(site, spool, log, report, which == "all"))
+        sessions.insert(0, lambda: _push(site, spool, call, log, report, which == "all"))
     with ThreadPoolExecutor(max(1, len(sessions))) as pool:
         under_way = [pool.submit(lambda session=session: report.result(session())) for session in sessions]
     for session in under_way:
         session.result()        # raises what a bug of ours raised there
 
 
-def _push(site, spool, log, report, everything):
+def _push(site, spool, call, log, report, everything):
     try:
         lock = spool.lock("queue")
     except Busy:
@@ -44,10 +52,10 @@ def _push(site, spool, log, report, everything):
         return result
     with lock:
         messages = due(spool, log, time.time(), everything)
-        return push(site, spool, messages, log, report.progress("sending")) if messages else Result("relay")
+        return push(site, spool, messages, call, log, report.progress("sending")) if messages else Result("relay")
 
 
-def _pull(site, spool, name, log, report):
+def _pull(site, spool, name, call, log, report):
     try:
         lock = spool.lock(f"account-{name}")
     except Busy:
@@ -55,7 +63,7 @@ def _pull(site, spool, name, log, report):
         result.fail(TEMPORARY, "the account is being fetched by another run")
         return result
     with lock:
-        return pull(site, spool, name, log, report.progress(f"fetching {name}"))
+        return pull(site, spool, name, call, log, report.progress(f"fetching {name}"))
 
 
 class _Report:

@@ -1,17 +1,17 @@
 """The IMAP client's side of a session (RFC 3501, 9051): the pull from a provider with as few waits as can be.
 
     flight 1    greeting                                                    (STARTTLS, where asked for, is one more)
-    flight 2    AUTHENTICATE PLAIN with its response, or LOGIN
-    flight 3    COMPRESS DEFLATE, where offered
-    flight 4    SELECT; UID FETCH of everything new, up to `begin` octets of each
-    flight 5    UID STORE and UID EXPUNGE of what came whole; UID FETCH of the rest of what is larger
-    flight 6    UID STORE and UID EXPUNGE of that; LOGOUT, whose answer nobody waits for
+    flight 2    AUTHENTICATE PLAIN with its response, or LOGIN; COMPRESS DEFLATE, where an earlier session was offered it
+    flight 3    SELECT; UID FETCH of everything new, up to `begin` octets of each
+    flight 4    UID STORE and UID EXPUNGE of what came whole; UID FETCH of the rest of what is larger
+    flight 5    UID STORE and UID EXPUNGE of that; LOGOUT, whose answer nobody waits for
 
-Flight 4 is one if `ahead` says what to take; otherwise SELECT is awaited and the program is asked, Choose.  That is
+Flight 3 is one if `ahead` says what to take; otherwise SELECT is awaited and the program is asked, Choose.  That is
 allowed (RFC 3501, section 5.5): the server answers a FETCH behind a SELECT in this order, the FETCH changes nothing
 (PEEK), and what it brings counts only after SELECT showed the UIDVALIDITY that the UIDs belong to.  Nothing that
-changes the folder is sent before.  Nothing at all is sent after STARTTLS, AUTHENTICATE, LOGIN and COMPRESS before their
-answer.
+changes the folder is sent before.  COMPRESS may stand behind the login because neither PLAIN nor LOGIN
+changes how what follows is read (they have no security layer).  Nothing at all is sent after STARTTLS and COMPRESS before
+their answer (RFC 3501, section 6.2.1; RFC 4978, section 3).
 
 A message ends where a fetch gives less than was asked for: RFC822.SIZE is not exact on every server.  It only decides
 how much is asked for at once.
@@ -26,7 +26,7 @@ The program sees, where everything goes well (? is a question):
     MessageEnds(7, 1200)?               True: it is safe here, delete it there
     MessageBegins(8, 300000, flags)     a large one
     MessageData(8, 0, b"...")
-    MessagePauses(8, 65536)             its rest comes later, other messages in between
+    MessagePauses(8, 65536, 300000)?    1: its rest comes later, other messages in between
     MessageBegins(9, ...) ...
     Covered(10)                         all UIDs below 10 that were to take have been told of
     MessageGoesOn(8, 65536)             so does a message of an earlier call that `Take.resume` named
@@ -73,12 +73,13 @@ _HELD_CAP = 1 << 20         # octets of a text that are held because the server 
 
 class Options(Value):
     """How to fetch.  `deletion`: EXPUNGED (only FLAGGED where the server cannot expunge single messages), FLAGGED,
-    MOVED (to the folder `target`), or '' for never, which opens the folder read-only.  `begin`: octets that are asked
-    of every message at first; `spare`: octets that are asked for in addition to what it should have left."""
+    MOVED (to the folder `target`), or '' for never.  `begin`: octets that are asked
+    of every message at first; `spare`: octets that are asked for in addition to what it should have left; `compress`:
+    whether to ask for compression, and `compress_early`: whether without waiting for the answer to the login."""
 
-    __slots__ = ("folder", "deletion", "target", "begin", "spare", "compress")
+    __slots__ = ("folder", "deletion", "target", "begin", "spare", "compress", "compress_early")
     defaults = {"folder": "INBOX", "deletion": EXPUNGED, "target": "", "begin": 1 << 16, "spare": 1 << 18,
-                "compress": True}
+                "compress": True, "compress_early": True}
 
 
 class Known(Value):
@@ -146,9 +147,12 @@ class MessageData(Event):
 
 
 class MessagePauses(Event):
-    """It is larger than what was asked for: the rest comes later in this session.  `octets` are here."""
+    """It is larger than what was asked for; `octets` are here, and `size` is what the server says, 0 if unknown.  Answer
+    with its rank, the lower the sooner its rest comes (smaller ones first among equals), or None to leave the rest for
+    a later call."""
 
-    __slots__ = ("uid", "octets")
+    __slots__ = ("uid", "octets", "size")
+    asks = True
 
 
 class MessageGoesOn(Event):
@@ -220,6 +224,7 @@ class _Message:
     def __init__(self, uid, size=0, partial=Partial(0, b"")):
         self.uid, self.size, self.flags = uid, size or partial.size, ()
         self.offset, self.tail = partial.offset, partial.tail
+        self.rank = 1                       # when its rest is asked for; None: not in this session
         self.overlap = partial.tail         # what must be the same again before anything new
         self.told = False                   # whether the program knows that it begins or goes on
         self.over = False                   # nothing that still comes counts
@@ -266,6 +271,7 @@ class ImapClient(ScriptEngine):
         self._last_tag = 0
         self._commands = {}             # tag -> the verb of a command that was not answered yet
         self._statuses = {}             # tag -> (verb, Status), until it is asked for
+        self._compressing = None        # the tag of COMPRESS, once it was asked for
         self._go_ahead = None           # whether the server's go-ahead came; None while there is nothing to wait for
         self._leaving = False           # LOGOUT was said
         self._folder = Folder(0, 0, 0)
@@ -349,7 +355,7 @@ class ImapClient(ScriptEngine):
         if remembered:
             self._capabilities = _words(self._known.before)
         status = yield from self._authenticate()
-        if remembered and (status is None or status.condition == imap.BAD):
+        if remembered and not self._compressing and (status is None or status.condition == imap.BAD):
             self._capabilities = None       # the server may have changed since then
             status = yield from self._authenticate()
         if status is None:
@@ -369,6 +375,7 @@ class ImapClient(ScriptEngine):
         response = sasl.plain_message(self._user, self._password)
         if "AUTH=PLAIN" in offered and offered & {"SASL-IR", "IMAP4REV2"}:
             tag = self._command(f"AUTHENTICATE PLAIN {response}")
+            self._compress_early()
         elif "LOGINDISABLED" not in offered:
             return (yield from self._say_login(offered))
         elif "AUTH=PLAIN" in offered:
@@ -385,10 +392,19 @@ class ImapClient(ScriptEngine):
         first, *others = imap.fragments(
             ["LOGIN ", imap.String(self._user), " ", imap.String(self._password), "\r\n"], unasked)
         tag = self._begin("LOGIN", first)
+        if not others:
+            self._compress_early()
         for octets in others:
             if (yield from self._may_go_ahead(tag)):
                 self._send(octets)
         return (yield from self._result(tag))
+
+    def _compress_early(self):
+        if self._options.compress_early and self._may_compress(_words(self._known.after)):
+            self._compressing = self._command("COMPRESS DEFLATE")
+
+    def _may_compress(self, offered):
+        return self._options.compress and "COMPRESS=DEFLATE" in offered
 
     def _get_ready(self):
         """(what is worth remembering of the server, whether both sides deflate)."""
@@ -401,9 +417,11 @@ class ImapClient(ScriptEngine):
         if "IMAP4REV2" in offered:          # it has these in itself (RFC 9051, appendix E)
             offered |= {"UIDPLUS", "MOVE"}
         self._capabilities = offered
-        if not self._options.compress or "COMPRESS=DEFLATE" not in offered:
-            return known, False
-        status = yield from self._ask("COMPRESS DEFLATE")
+        if not self._compressing:
+            if not self._may_compress(offered):
+                return known, False
+            self._compressing = self._command("COMPRESS DEFLATE")
+        status = yield from self._result(self._compressing)
         if not status.ok:
             yield Refused("COMPRESS", status.text)
             return known, False
@@ -415,7 +433,9 @@ class ImapClient(ScriptEngine):
 
     def _fetch_beginnings(self):
         """Opens the folder, and fetches the beginnings of what is to take.  False if the folder cannot be opened."""
-        select = self._command("SELECT " if self._options.deletion else "EXAMINE ", imap.mailbox(self._options.folder))
+        # Not EXAMINE where nothing is deleted: Courier writes a folder's UIDs down only when it is SELECTed, and until
+        # then they are others in each session.
+        select = self._command("SELECT ", imap.mailbox(self._options.folder))
         sent = [] if self._ahead is None else self._ask_beginnings(self._ahead, str(imap.HIGHEST))
         status = yield from self._result(select)
         if not status.ok:
@@ -466,7 +486,8 @@ class ImapClient(ScriptEngine):
     # The rest of what is large
 
     def _fetch_rest(self):
-        self._queue.extend(sorted(self._open.values(), key=lambda message: message.left))
+        wanted = [message for message in self._open.values() if message.rank is not None]
+        self._queue.extend(sorted(wanted, key=lambda message: (message.rank, message.left)))
         while self._queue or self._flying:
             if len(self._flying) <= _FLYING // 2:
                 self._delete()
@@ -614,7 +635,7 @@ class ImapClient(ScriptEngine):
         elif piece.came == piece.length and not piece.whole:
             if piece.tag is None:
                 message.told = False
-                yield MessagePauses(uid, message.offset)
+                message.rank = yield MessagePauses(uid, message.offset, message.size)
         else:
             message.over = True
             del self._open[uid]
@@ -677,13 +698,22 @@ class ImapClient(ScriptEngine):
 
     def _delete_and_leave(self):
         self._delete()
-        if not any(deletion.copied for deletion in self._deleting):
-            self._log_out()
+        under_way = [deletion.copied for deletion in self._deleting]
+        logout = None if any(under_way) else self._log_out()
         yield from self._collect(wait=True)
+        if logout and under_way:        # its answer comes with those
+            yield from self._good_bye(logout)
+
+    def _good_bye(self, tag):
+        """Takes the answer to LOGOUT, if one comes: nothing depends on it."""
+        try:
+            self.is_answered = (yield from self._result(tag)).ok
+        except PeerError:
+            pass
 
     def _log_out(self):
         self._leaving = True
-        self._command("LOGOUT")
+        return self._command("LOGOUT")
 
     # Commands and responses
 

@@ -4,7 +4,8 @@ A message is deleted at the provider only after the program said that it is safe
 QUIT was answered with +OK.
 
 Where the server can do PIPELINING (RFC 2449, section 6.6), which is known from an earlier session or asked for first,
-the login and the listings are one flight, all messages another, and the last deletions with QUIT a third.
+the login and the listings are one flight, all messages another, and the last deletions with QUIT a third.  Some servers
+offer that and drop what they have read behind the login: with those the listings are a flight of their own.
 """
 
 from amsmail.protocol.engine import Event, StartTls
@@ -17,6 +18,9 @@ from amsmail.wire.value import Value
 # What a session may fail over as a whole.
 NOT_OFFERED, REFUSED, LOGIN = "not-offered", "refused", "login"
 WINDOW = 1 << 20                # octets
+BEHIND_LOGIN = "behind-login"   # what some servers that offer PIPELINING cannot bear: see `avoid`
+# ... because their login program hands the connection on to another one: words of CAPA's IMPLEMENTATION.
+_FORGETFUL = {"COURIER"}
 _LISTING_CAP = 1_000_000        # messages in a listing; more is nonsense, and memory
 
 
@@ -85,12 +89,17 @@ class SessionFailed(Event):
 
 class Pop3Client(ScriptEngine):
     """One session.  `starttls` asks for TLS (STLS) first; `known` are the capabilities that Capabilities gave in an
-    earlier session, None if there was none; `window` bounds the octets that are asked for and have not come."""
+    earlier session, None if there was none; `window` bounds the octets that are asked for and have not come;
+    `avoid` holds what this server offers and cannot do: PIPELINING, BEHIND_LOGIN (commands in one flight with the
+    login).  `is_logged_in` says whether the server has let us in."""
 
-    def __init__(self, user, password, starttls, known=None, window=WINDOW):
+    is_logged_in = False
+
+    def __init__(self, user, password, starttls, known=None, window=WINDOW, avoid=()):
         self._user, self._password, self._starttls = user, password, starttls
         self._capabilities = known
         self._window = window
+        self._avoid = avoid
         self._unsent = []           # commands that wait for the answer to those before them
         self._wanted = []           # messages to fetch that were not asked for yet
         self._finished = []         # messages to delete with the next flight
@@ -136,12 +145,17 @@ class Pop3Client(ScriptEngine):
             commands = ["AUTH PLAIN " + sasl.plain_message(self._user, self._password)]
         else:
             commands = [f"USER {self._user}", f"PASS {self._password}"]
-        self._ask(*commands, "UIDL", "LIST")
+        listings = ["UIDL", "LIST"]
+        waits = BEHIND_LOGIN in self._avoid or bool(_FORGETFUL & set(self._capabilities.get("IMPLEMENTATION", [])))
+        self._ask(*commands, *([] if waits else listings))
         for _ in commands:
             ok, text = yield from self._next_reply()
             if not ok:
                 yield SessionFailed(LOGIN, text)
                 return False
+        self.is_logged_in = True
+        if waits:
+            self._ask(*listings)
         return True
 
     def _transaction(self):
@@ -163,6 +177,7 @@ class Pop3Client(ScriptEngine):
         for message in self._finished:
             deleted += yield from self._deleted(message)
         yield from self._expect_ok("QUIT")
+        self.is_answered = True
         yield Deleted(tuple(deleted))
 
     def _deleted(self, message):
@@ -245,7 +260,7 @@ class Pop3Client(ScriptEngine):
     def _ask(self, *commands):
         """Sends commands: all of them where the server can take that, else each when the one before it is answered."""
         self._unsent += commands
-        if self._capabilities and "PIPELINING" in self._capabilities:
+        if self._capabilities and "PIPELINING" in self._capabilities and "PIPELINING" not in self._avoid:
             self._send("".join(command + "\r\n" for command in self._unsent).encode())
             self._unsent.clear()
 

@@ -8,14 +8,24 @@ from amsmail.protocol.engine import Engine
 from amsmail.wire.lines import TOO_LONG
 
 
+# What a client may wait for.
+REPLY, ACCEPTANCE = "reply", "acceptance"
+
+
 class PeerError(Exception):
     """The peer closed the connection, or does not speak the protocol: the session ends."""
 
 
 class ScriptEngine(Engine):
-    """See the module.  However the script ends, the last event is Closed, whose `why` is '' if all went well."""
+    """See the module.  However the script ends, the last event is Closed, whose `why` is '' if all went well.
+
+    `awaits` says what more bytes are needed for: a REPLY, or that the server takes a message over (ACCEPTANCE).
+    `is_answered` says in the end whether the server answered our last word, QUIT or the like: then neither side has
+    anything left to say."""
 
     LINE_CAP = 1 << 16
+    awaits = REPLY
+    is_answered = False
 
     def __init__(self):
         super().__init__()

@@ -6,7 +6,7 @@ whole message.
 """
 
 from amsmail.protocol.engine import Event, StartTls
-from amsmail.protocol.script import PeerError, ScriptEngine
+from amsmail.protocol.script import ACCEPTANCE, REPLY, PeerError, ScriptEngine
 from amsmail.wire import sasl
 from amsmail.wire.envelope import path
 from amsmail.wire.lines import is_number
@@ -165,28 +165,29 @@ class SmtpClient(ScriptEngine):
         Without the RSET a server that refused the only recipient may answer the next MAIL with 503, and take the next
         message under the old sender.
         """
-        under_way, more = [], True
-        while more or under_way:
+        under_way = []
+        following = yield from self._next_message()
+        if following is None:
+            self._send_lines("QUIT")
+            return
+        while following or under_way:
             # Behind the oldest there is always another: the line is not idle while a large one's reply is awaited.
-            while more and sum(message.size for message in under_way[1:]) < self._window:
-                message = yield from self._next_message()
-                more = message is not None
-                if more:
-                    self._send_lines(*self._transaction(message), f"BDAT {message.size} LAST")
-                    yield from self._send_chunk(message)
-                    self._send_lines("RSET")
-                    under_way.append(message)
-                else:
-                    self._send_lines("QUIT")
-            if under_way:
-                message = under_way.pop(0)
-                mail, recipients = yield from self._transaction_replies(message)
-                final = yield from self._reply()
-                if final.code in _NOT_UNDERSTOOD and mail.ok and any(reply.ok for reply in recipients):
-                    yield Quirk("CHUNKING", final)
-                    final = _UNEXPECTED
-                yield _outcome(message, mail, recipients, final)
-                yield from self._reset_done()
+            while following and sum(message.size for message in under_way[1:]) < self._window:
+                message = following
+                self._send_lines(*self._transaction(message), f"BDAT {message.size} LAST")
+                yield from self._send_chunk(message)
+                under_way.append(message)
+                following = yield from self._next_message()
+                self._send_lines("RSET", *([] if following else ["QUIT"]))
+            message = under_way.pop(0)
+            mail, recipients = yield from self._transaction_replies(message)
+            final = yield from self._acceptance()
+            if final.code in _NOT_UNDERSTOOD and mail.ok and any(reply.ok for reply in recipients):
+                yield Quirk("CHUNKING", final)
+                final = _UNEXPECTED
+            yield _outcome(message, mail, recipients, final)
+            yield from self._reset_done()
+        yield from self._good_bye()         # it comes with the last answers
 
     def _pipelined(self):
         """One wait a message: for DATA's reply.  The next transaction goes out behind the body."""
@@ -203,7 +204,7 @@ class SmtpClient(ScriptEngine):
             following = yield from self._next_message()
             self._send_lines("RSET", *self._begun(following))
             if goes_on:
-                final = yield from self._reply()
+                final = yield from self._acceptance()
             elif final.ok:
                 final = _UNEXPECTED         # a 2xx before the body is no promise
             yield _outcome(message, mail, recipients, final)
@@ -227,7 +228,7 @@ class SmtpClient(ScriptEngine):
                 final = yield from self._command("DATA")
                 if final.code == 354:
                     yield from self._send_body(message)
-                    final = yield from self._reply()
+                    final = yield from self._acceptance()
                 elif final.ok:
                     final = _UNEXPECTED
             yield _outcome(message, mail, recipients, final)
@@ -333,14 +334,34 @@ class SmtpClient(ScriptEngine):
         if len(self._input):
             raise PeerError(f"the server speaks before it is asked: {self._input.take(80)!r}")
 
+    def _acceptance(self):
+        """The reply to a whole message.  Raises PeerError if it can only be that to MAIL or RCPT."""
+        self.awaits = ACCEPTANCE
+        reply = yield from self._reply()
+        self.awaits = REPLY
+        if reply.status in _OF_ADDRESSES:
+            raise PeerError(f"the server's replies got out of step with our commands: {reply} to a whole message")
+        return reply
+
+    def _good_bye(self):
+        """Takes the reply to QUIT, if one comes: nothing depends on it."""
+        try:
+            self.is_answered = (yield from self._any_reply()).code == 221
+        except PeerError:
+            pass
+
     def _reply(self):
+        reply = yield from self._any_reply()
+        if reply.code in (221, 421):
+            raise PeerError(f"the server closes the session: {reply}")
+        return reply
+
+    def _any_reply(self):
         try:
             while (reply := self._replies.feed((yield from self._line()))) is None:
                 pass
         except ReplyError as error:
             raise PeerError(str(error)) from error
-        if reply.code in (221, 421):
-            raise PeerError(f"the server closes the session: {reply}")
         return reply
 
 
@@ -349,6 +370,8 @@ _FLOWS = {
     "pipelined": SmtpClient._pipelined,
     "in lock-step": SmtpClient._in_lock_step,
 }
+# Nobody says of a message that it is an address that is right (RFC 3463, section 3.2: X.1.0, X.1.5).
+_OF_ADDRESSES = {"2.1.0", "2.1.5"}
 _UNEXPECTED = Reply(451, "4.5.0", "The server's answers were out of order")
 
 

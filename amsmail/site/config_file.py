@@ -342,6 +342,22 @@ def _command(text):
         raise _Wrong(f"a command line ({error})") from error
 
 
+def _rate(text):
+    """(up, down) in bit/s, 0 for what is not known."""
+    match = re.fullmatch(r"([0-9]{1,7}(?:\.[0-9]+)?)(?:/([0-9]{1,7}(?:\.[0-9]+)?))?", text)
+    rates = tuple(round(float(each) * 1000) for each in (match[1], match[2] or match[1])) if match else (0, 0)
+    if text and not all(rates):
+        raise _Wrong("kbit/s, such as 64, or up/down, such as 256/1024")
+    return rates
+
+
+def _seconds(text):
+    match = re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", text)
+    if text and not (match and float(text)):
+        raise _Wrong("seconds, such as 0.7")
+    return float(text or 0)
+
+
 _CHECKS = {
     "schema": _schema,
     "domain": _matching(_is_domain, "a domain name such as yacht.example"),
@@ -359,6 +375,8 @@ _CHECKS = {
     "after": _after,
     "backlog": _backlog,
     "command": _command,
+    "rate": _rate,
+    "seconds": _seconds,
 }
 
 _EXPECTED_MISSING = {

@@ -13,7 +13,7 @@ class Known:
     """
 
     def __init__(self, path, server):
-        self._path = path
+        self._path, self.server = path, server
         self._values = {"server": server}
         try:
             with open(path, encoding="utf-8") as f:

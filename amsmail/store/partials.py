@@ -35,12 +35,18 @@ class Partials:
         """How many octets of a message are here."""
         return self._octets[name] + (len(self._memory) if name == self._current else 0)
 
+    def head(self, name, count):
+        """The first `count` octets of a message that is not being written, all if they are fewer.  Raises OSError."""
+        return self._part(name, 0, count)
+
     def tail(self, name, count):
-        """The last `count` octets of a message that is not being written, all if they are fewer.  Raises OSError."""
-        octets = self._octets[name]
+        """The last ones, likewise."""
+        return self._part(name, max(0, self._octets[name] - count), count)
+
+    def _part(self, name, begin, count):
         with open(self._path(name), "rb", buffering=0) as f:
-            f.seek(max(0, octets - count))
-            return f.read(min(count, octets))
+            f.seek(begin)
+            return f.read(min(count, self._octets[name] - begin))
 
     def write(self, name, data):
         """Appends to a message, a new one if it is not here.  Raises OSError: then it is of no use any more."""

@@ -20,7 +20,10 @@ class Untrusted(StreamError):
 
 
 class TimedOut(StreamError):
-    """Nothing moved for as long as the deadline allows."""
+    """Nothing moved for as long as the deadline allows.  `was_heard`: the peer has acknowledged all that we sent, so it
+    is the peer that is silent, and not the line that is dead."""
+
+    was_heard = False
 
 
 class SocketCarrier:

@@ -1,9 +1,13 @@
 """A connection to a provider's server, TLS included where it is implicit."""
 
 import socket
+import sys
+import threading
+import time
 
-from amsmail.site.resolve import ResolveError, addresses
-from amsmail.transport.carrier import SocketCarrier, StreamError
+from amsmail.site.resolve import ResolveError, addresses, is_address
+from amsmail.transport import line as line_facts
+from amsmail.transport.carrier import StreamError
 from amsmail.transport.stream import Stream
 
 # service -> port by mail.cfg's `tls` (RFC 8314, section 3; RFC 6409; RFC 1939; RFC 9051)
@@ -12,48 +16,101 @@ PORTS = {
     "pop3": {"implicit": 995, "starttls": 110, "none": 110},
     "imap": {"implicit": 993, "starttls": 143, "none": 143},
 }
+_FRESH = 86400                  # seconds for which addresses are used without being looked up again
+_SO_MAX_PACING_RATE = 47        # Linux; `socket` does not name it
+_PAYLOAD = 0.96                 # what headers leave of a full packet
+_LEAST_BUFFER = 5000            # octets: three packets
 
 
 class Provider:
-    """A provider's server as a section of mail.cfg says it: `settings` has host, port, tls, ca_file and fingerprint."""
+    """A provider's server as a section of mail.cfg says it: `settings` has host, port, tls, ca_file and fingerprint;
+    `call` is the Call that it belongs to.  `pinned` is what `addresses` was after an earlier call, None if there was none: so the
+    name need not be looked up on the air.  Where that is long ago it is looked up again while the session goes on."""
 
-    def __init__(self, service, settings):
-        self._settings = settings
+    def __init__(self, service, settings, call, pinned=None):
+        self._settings, self._call, self._line = settings, call, call.line
         self.host = settings["host"]
         self.port = settings["port"] or PORTS[service][settings["tls"]]
         self.starttls = settings["tls"] == "starttls"
+        self.addresses = pinned         # [time of the look-up, address, ...]
 
-    def connect(self, timeout):
+    def connect(self):
         """A Stream to the server, in TLS already where TLS is implicit.  Raises StreamError."""
-        sock = _connected(self.host, self.port, timeout)
-        stream = Stream(SocketCarrier(sock), timeout)
-        if self._settings["tls"] == "implicit":
-            self.start_tls(stream)
+        tried = {}
+        if self.addresses and not is_address(self.host):
+            looked_up, *pinned = self.addresses
+            try:
+                stream = self._stream(pinned, tried)
+            except StreamError:
+                pass        # perhaps it has moved
+            else:
+                if abs(time.time() - looked_up) > _FRESH:
+                    threading.Thread(target=self._look_up, daemon=True).start()
+                return stream
+        try:
+            found = addresses(self.host)
+        except ResolveError as error:
+            raise StreamError(str(error)) from error
+        stream = self._stream(found, tried)
+        self._pin(found, first=stream.peer)
         return stream
 
     def start_tls(self, stream):
         """Does the handshake, and makes sure that it is the right server.  Raises StreamError."""
         from amsmail.transport.tls import ClientTls
+        stream.timeout = self._line.patience(line_facts.TLS)
         try:
             return stream.start_tls(ClientTls(self._settings["ca_file"], self._settings["fingerprint"]), self.host)
         except StreamError as error:
             stream.close()
             raise type(error)(f"{self.host} port {self.port}: {error}") from error
 
+    def _pin(self, found, first=None):
+        self.addresses = [int(time.time()), *sorted(found, key=lambda address: address != first)]
 
-def _connected(host, port, timeout):
-    try:
-        found = addresses(host, port)
-    except ResolveError as error:
-        raise StreamError(str(error)) from error
-    why = "no address"
-    for family, address in found:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.settimeout(timeout)
+    def _look_up(self):
         try:
-            sock.connect(address)
-            return sock
+            self._pin(addresses(self.host))
+        except ResolveError:
+            pass            # the old ones still do
+
+    def _stream(self, found, tried):
+        """A Stream to the first of the addresses that takes us.  `tried` is {address: what came of it}: none is tried
+        twice.  Raises StreamError."""
+        for address in found:
+            if address not in tried:
+                try:
+                    return self._stream_to(address)
+                except StreamError as error:
+                    tried[address] = error
+        raise tried[found[-1]]
+
+    def _stream_to(self, address):
+        stream = Stream(self._connected(address), self._line.patience(line_facts.TLS))
+        stream.peer = address
+        if self._settings["tls"] == "implicit":
+            self.start_tls(stream)
+        return stream
+
+    def _connected(self, address):
+        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        sock.settimeout(self._line.patience(line_facts.CONNECT))
+        self._fit_to_line(sock)
+        carrier = self._call.carrier(sock)
+        try:
+            sock.connect((address, self.port))
         except OSError as error:
-            sock.close()
-            why = error.strerror or str(error)
-    raise StreamError(f"{host} port {port} cannot be reached: {why}")
+            carrier.reset()
+            why = "no answer" if isinstance(error, TimeoutError) else error.strerror or error
+            raise StreamError(f"{self.host} port {self.port} cannot be reached: {why}") from error
+        return carrier
+
+    def _fit_to_line(self, sock):
+        """Keeps both queues in front of the line short, where its rate is known: what they cannot hold is lost, and what
+        they hold is in the way of the other sessions and of TCP's acknowledgements."""
+        up, down = self._line.rates
+        if up and sys.platform == "linux":
+            sock.setsockopt(socket.SOL_SOCKET, _SO_MAX_PACING_RATE, max(1, int(up / 8 * _PAYLOAD)))
+        if down and self._line.round_trip:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
+                            max(_LEAST_BUFFER, int(1.5 * down / 8 * self._line.round_trip)))

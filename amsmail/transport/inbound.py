@@ -21,12 +21,12 @@ DELETE, KEEP, ALL = 0, -1, -1       # what config_file makes of `after` and `bac
 
 
 class Session(ProviderSession):
-    """One session with an account's server.  A subclass says its PROTOCOL, and has run(timeout)."""
+    """One session with an account's server.  A subclass says its PROTOCOL, and has run()."""
 
     PROTOCOL = ""
 
-    def __init__(self, site, spool, name, log, progress):
-        super().__init__(site, spool, log, progress, f"account {name}")
+    def __init__(self, site, spool, name, call, log, progress):
+        super().__init__(site, spool, call, log, progress, f"account {name}")
         self.name, self.account = name, site.accounts[name]
         self.seen = None
 

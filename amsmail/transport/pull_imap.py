@@ -9,15 +9,16 @@ import os
 import time
 
 from amsmail.protocol import imap_client as imap
-from amsmail.protocol.engine import Closed, StartTls
+from amsmail.protocol.engine import Closed
 from amsmail.store.partials import Partials
 from amsmail.store.seen_uids import SeenUids
-from amsmail.transport import pump
 from amsmail.transport.inbound import ALL, DELETE, KEEP, Arrival, Session
 from amsmail.transport.result import PERMANENT, TEMPORARY
+from amsmail.wire.urgency import HEADER_CAP, NORMAL, URGENT, is_urgent
 
 _DELETIONS = {"expunge": imap.EXPUNGED, "flag": imap.FLAGGED, "move": imap.MOVED}
 _TEMPORARY_CODES = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]")       # RFC 5530
+_COMPRESS = "COMPRESS"      # what a server may not bear behind the login
 _BEGIN = 1 << 16            # octets that are fetched of every message at first
 _CHECKPOINT = 10            # seconds of a message's octets that a power cut may cost
 
@@ -35,26 +36,25 @@ class ImapSession(Session):
         self._open = {}             # UID -> size, of messages that are not whole: 0 if unknown, or nothing came yet
         self._failed_uids = {}      # UID -> why nothing more of it is taken in this session
         self._is_newest = False     # the first UID that comes is the first that counts
-        self._covered = self._failed = False
+        self._is_ready = self._covered = self._failed = False
         self._refusal = ""
         self._checkpoint_at = 0
 
-    def run(self, timeout):
+    def run(self):
         """The whole session.  Raises StreamError and OSError."""
         self.prepare()
         self._uids = SeenUids(self.seen, self.account["folder"])
         take = self._ahead()
-        stream = self.connect(timeout)
         engine = imap.ImapClient(self.account["user"], self.account["password"], self.starttls, self._options(),
                                  imap.Known(*self.known.get("imap", ("", ""))), take)
-        handlers = {
-            StartTls: lambda event: self.start_tls(engine),
-            imap.Ready: lambda event: self.remember(imap=[event.known.before, event.known.after]),
+        self._checkpoint_at = time.monotonic() + _CHECKPOINT
+        self.talk(engine, {
+            imap.Ready: self._ready,
             imap.Selected: self._selected,
             imap.Choose: self._choose,
             imap.MessageBegins: self._begin,
             imap.MessageData: self._data,
-            imap.MessagePauses: lambda event: self._with_disk(event.uid, self._partials.pause),
+            imap.MessagePauses: self._pauses,
             imap.MessageGoesOn: lambda event: self.log("goes-on", account=self.name, uid=event.uid, at=event.offset),
             imap.MessageDiffers: self._differs,
             imap.MessageEnds: self._end,
@@ -67,9 +67,7 @@ class ImapSession(Session):
             imap.Refused: self._refused,
             imap.SessionFailed: self._session_failed,
             Closed: self._closed,
-        }
-        self._checkpoint_at = time.monotonic() + _CHECKPOINT
-        pump.run(engine, stream, lambda event: handlers[type(event)](event))
+        })
 
     def close(self):
         super().close()
@@ -83,7 +81,15 @@ class ImapSession(Session):
 
     def _options(self):
         deletion = "" if self.account["after"] == KEEP else _DELETIONS[self.account["deletion"]]
-        return imap.Options(self.account["folder"], deletion, self.account["deletion_folder"], _BEGIN)
+        return imap.Options(self.account["folder"], deletion, self.account["deletion_folder"], _BEGIN,
+                            compress_early=_COMPRESS not in self.avoided())
+
+    def suspects(self):
+        return None if self._is_ready else _COMPRESS
+
+    def _ready(self, event):
+        self._is_ready = True
+        self.remember(imap=[event.known.before, event.known.after])
 
     # What is remembered from call to call
 
@@ -144,14 +150,21 @@ class ImapSession(Session):
     def _take(self):
         """What there is to do in the folder that the journal is of."""
         now = time.time()
-        resume = {uid: self._partial(uid, size) for uid, size in self._open.items()
-                  if self._file(uid) in self._partials}
+        here = {uid: self._partials.octets(self._file(uid)) for uid in self._open if self._file(uid) in self._partials}
+        for uid in [uid for uid, octets in here.items() if not self._fits(self._open[uid], octets)]:
+            self._leave(uid, f"a message of {self._open[uid]} octets does not fit on the disk")
+        resume = {uid: self._partial(uid, self._open[uid]) for uid in here if uid not in self._failed_uids}
         return imap.Take(
             self._uids.uidvalidity, self._first,
-            without=[uid for uid in self._uids if uid >= self._first],
-            also=[uid for uid in self._open if uid < self._first and uid not in resume],
+            without=[uid for uid in {*self._uids, *self._failed_uids} if uid >= self._first],
+            also=[uid for uid in self._open if uid < self._first and uid not in here],
             resume=resume,
             delete=[uid for uid in self._uids if self.is_over(self._uids.since(uid), now)])
+
+    def _fits(self, size, octets):
+        """Whether there is room for the rest of a message of which `octets` are here: its file grows, and then it is
+        copied into its box.  Raises OSError."""
+        return 2 * size - octets <= self.spool.free()
 
     def _partial(self, uid, size):
         name = self._file(uid)
@@ -216,6 +229,24 @@ class ImapSession(Session):
             self._with_disk(event.uid, lambda: self._partials.write(self._file(event.uid), event.data))
             if self._uidvalidity and time.monotonic() >= self._checkpoint_at:
                 self._with_disk(event.uid, self._checkpoint)
+
+    def _pauses(self, event):
+        """The rank of a large message among those whose rest is to come; None leaves it where it is."""
+        self._with_disk(event.uid, self._partials.pause)
+        if event.uid in self._failed_uids:
+            return self._leave(event.uid, self._failed_uids[event.uid])
+        try:
+            if not self._fits(event.size, event.octets):
+                return self._leave(event.uid, f"a message of {event.size} octets does not fit on the disk")
+            head = self._partials.head(self._file(event.uid), HEADER_CAP)
+        except OSError as error:
+            return self._leave(event.uid, f"the disk failed: {error}")
+        return URGENT if is_urgent(head) else NORMAL
+
+    def _leave(self, uid, problem):
+        self.result.kept += 1
+        self.result.fail(TEMPORARY, problem)
+        self._failed_uids.setdefault(uid, problem)
 
     def _with_disk(self, uid, action):
         """Does something with what is here of a message: where the disk fails it is given up for this session."""

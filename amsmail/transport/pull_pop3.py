@@ -1,10 +1,10 @@
 """The pull by POP3: one session with an account's server."""
 
 import time
+from itertools import accumulate
 
 from amsmail.protocol import pop3_client as pop3
-from amsmail.protocol.engine import Closed, StartTls
-from amsmail.transport import pump
+from amsmail.protocol.engine import Closed
 from amsmail.transport.inbound import ALL, DELETE, Arrival, Session
 from amsmail.transport.result import PERMANENT, TEMPORARY
 
@@ -19,15 +19,14 @@ class Pop3Session(Session):
     def __init__(self, *account):
         super().__init__(*account)
         self._arrival = None
+        self._has_listed = False
 
-    def run(self, timeout):
+    def run(self):
         """The whole session.  Raises StreamError and OSError."""
         self.prepare()
-        stream = self.connect(timeout)
         engine = pop3.Pop3Client(self.account["user"], self.account["password"], self.starttls,
-                                 self.known.get("capabilities"))
-        handlers = {
-            StartTls: lambda event: self.start_tls(engine),
+                                 self.known.get("capabilities"), max(pop3.WINDOW, self.call.line.window_down), self.avoided())
+        self.talk(engine, {
             pop3.Capabilities: lambda event: self.remember(capabilities=event.capabilities),
             pop3.Choose: self._choose,
             pop3.MessageBegins: self._begin,
@@ -38,8 +37,13 @@ class Pop3Session(Session):
             pop3.Deleted: self._deleted,
             pop3.SessionFailed: self._failed,
             Closed: self._closed,
-        }
-        pump.run(engine, stream, lambda event: handlers[type(event)](event))
+        })
+
+    def suspects(self):
+        if self._has_listed:
+            return None
+        is_shy = not self._engine.is_logged_in or pop3.BEHIND_LOGIN in self.avoided()
+        return "PIPELINING" if is_shy else pop3.BEHIND_LOGIN
 
     def close(self):
         super().close()
@@ -49,6 +53,7 @@ class Pop3Session(Session):
     # What to fetch
 
     def _choose(self, event):
+        self._has_listed = True
         after, now = self.account["after"], time.time()
         if not event.has_uids:
             if after != DELETE or self.account["backlog"] != ALL:
@@ -56,13 +61,25 @@ class Pop3Session(Session):
                                             "only after = delete with backlog = all can work")
                 return [], []
             self.log("no-uidl", account=self.name, note="a call that is cut off may fetch messages twice")
-            return [m.number for m in sorted(event.messages, key=_size)], []
+            return self._that_fit(event.messages), []
         if self.seen.exists:
             self.seen.keep_only({message.uid for message in event.messages})
         else:
             self._pass_over_backlog(event.messages, now)
         new = [message for message in event.messages if message.uid not in self.seen]
-        return [m.number for m in sorted(new, key=_size)], [m.number for m in event.messages if self._is_done(m, now)]
+        return self._that_fit(new), [m.number for m in event.messages if self._is_done(m, now)]
+
+    def _that_fit(self, messages):
+        """The numbers of messages, smallest first, without those for which there is no room on the disk: they need not
+        cross the line to find that out."""
+        messages = sorted(messages, key=lambda message: message.size)
+        room = self.spool.free()
+        fit = [message.number for message, total in zip(messages, accumulate(message.size for message in messages))
+               if total <= room]
+        if left := len(messages) - len(fit):
+            self.result.kept += left
+            self.result.fail(TEMPORARY, f"{left} messages do not fit on the disk, which has room for {room} octets")
+        return fit
 
     def _pass_over_backlog(self, messages, now):
         """Notes what a first call leaves where it is.  This makes the journal: until then a call is a first call."""
@@ -116,6 +133,3 @@ class Pop3Session(Session):
             self.result.fail(TEMPORARY, event.why)
             self.remember(capabilities=None)        # perhaps they are not true any more: the next call asks
 
-
-def _size(message):
-    return message.size

@@ -8,13 +8,16 @@ from amsmail.protocol.engine import Closed, Flush
 from amsmail.transport.carrier import StreamError, TimedOut
 
 
-def run(engine, stream, handle):
+def run(engine, stream, handle, patience=None):
     """Drives `engine` until its session is over.  `handle(event)` gives the answer to a question; what it returns for
-    other events does not matter.  Gives the Closed event.  Raises StreamError where the stream does, except that an
+    other events does not matter.  `patience(awaited)`, for a client, gives the stream's deadline in seconds by what the
+    engine says that it `awaits`.  Gives the Closed event.  Raises StreamError where the stream does, except that an
     engine with an `idle` method is told of a time-out and may still say good-bye."""
     while True:
         event = engine.next_event()
         if event is None:
+            if patience:
+                stream.timeout = patience(engine.awaits)
             stream.write(engine.output())
             try:
                 data = stream.read()

@@ -3,29 +3,28 @@
 import time
 
 from amsmail.protocol import smtp_client as smtp
-from amsmail.protocol.engine import Closed, StartTls
+from amsmail.protocol.engine import Closed
 from amsmail.site import notices
 from amsmail.store.queue import Queue, Tries
-from amsmail.transport import pump
 from amsmail.transport.result import PERMANENT, TEMPORARY
 from amsmail.transport.session import ProviderSession, result_of
 from amsmail.wire.envelope import FAILED, SENT, EnvelopeError
 from amsmail.wire.reply import Reply
 from amsmail.wire.report import Fate
 from amsmail.wire.text import to_wire
+from amsmail.wire.urgency import HEADER_CAP, NORMAL, URGENT, is_urgent
 
 _PIECE = 1 << 16
-_TIMEOUT = 300                          # seconds without progress; RFC 5321, section 4.5.3.2.6 asks for more only once
-_QUIRK_LASTS = 30 * 86400       # seconds
 _BUSY = "the server closes the session: 421"
 _SHAKY = {"chunked": "CHUNKING", "pipelined": "PIPELINING"}      # what each flow relies on
+_HASTY = 3              # tries in which an urgent message goes before the others
 _FIRST_PAUSE, _LONGEST_PAUSE = 900, 4 * 3600
 _BARE_CR = Reply(550, "5.6.0", "The message has a CR that is no line end; no relay may be given that")
 
 
 def due(spool, log, now, everything=False):
-    """What is to be sent now: a list of Queued, those tried least first, then the smallest.  `everything`: also what a
-    pause holds back.
+    """What is to be sent now: a list of Queued, those marked as urgent first, then those tried least, then the smallest.
+    `everything`: also what a pause holds back.
 
     A file that cannot be read as a queue entry is logged and left alone."""
     queue = Queue(spool)
@@ -33,52 +32,59 @@ def due(spool, log, now, everything=False):
     for entry in queue.list():
         try:
             queued = queue.read(entry)
+            tries = queue.tries(entry)
+            rank = _haste(queue, queued, tries), tries.count, queued.size
         except (OSError, EnvelopeError) as error:
             log("queue-entry-unreadable", id=entry.uid, problem=error)
             continue
-        tries = queue.tries(entry)
         # A pause longer than any we make was written by a clock that was wrong.
         if everything or tries.next <= now or tries.next > now + _LONGEST_PAUSE:
-            found.append((tries.count, queued.size, queued))
-    return [queued for _, _, queued in sorted(found, key=lambda ranked: ranked[:2])]
+            found.append((rank, queued))
+    return [queued for _, queued in sorted(found, key=lambda ranked: ranked[0])]
 
 
-def push(site, spool, messages, log, progress):
-    """Sends `messages` (as `due` gives them) to the relay and gives a Result.  The caller holds the queue's lock.
+def _haste(queue, queued, tries):
+    """Whether a message goes before the others.  One that ended several sessions does not: it may be why they ended."""
+    if tries.count >= _HASTY:
+        return NORMAL
+    with queue.open(queued) as body:
+        return URGENT if is_urgent(body.read(HEADER_CAP)) else NORMAL
+
+
+def push(site, spool, messages, call, log, progress):
+    """Sends `messages` (as `due` gives them) to the relay in `call`, a Call, and gives a Result.  The caller holds the
+    queue's lock.
 
     `progress(octets)` is told of body octets that went out.  Raises nothing for what the line, the relay or the disk
     do: what was not sent stays in the queue.
     """
-    return result_of(_Push(site, spool, messages, log, progress), _TIMEOUT)
+    return result_of(_Push(site, spool, messages, call, log, progress))
 
 
 class _Push(ProviderSession):
     """One session with the relay."""
 
-    def __init__(self, site, spool, messages, log, progress):
-        super().__init__(site, spool, log, progress, "relay")
+    def __init__(self, site, spool, messages, call, log, progress):
+        super().__init__(site, spool, call, log, progress, "relay")
         self._queue = Queue(spool)
         self._left = list(messages)
         self._under_way = []        # handed to the engine, outcome not known yet
         self._body = self._ready_event = None
 
-    def run(self, timeout):
+    def run(self):
         relay = self.site.relay
         self.meet("smtp", relay, "relay")
-        stream = self.connect(timeout)
         engine = smtp.SmtpClient(self.site.hostname, self.starttls, smtp.Login(relay["user"], relay["password"]),
-                                 avoid=self._avoided())
-        handlers = {
-            StartTls: lambda event: self.start_tls(engine),
+                                 self.call.line.window_up, self.avoided())
+        self.talk(engine, {
             smtp.Ready: self._ready,
             smtp.NextMessage: self._next,
             smtp.ReadBody: self._read,
             smtp.Outcome: self._outcome,
-            smtp.Quirk: lambda event: self._avoid(event.keyword, event.reply),
+            smtp.Quirk: lambda event: self.avoid(event.keyword, str(event.reply)),
             smtp.SessionFailed: self._failed,
             Closed: self._closed,
-        }
-        pump.run(engine, stream, lambda event: handlers[type(event)](event))
+        })
 
     def close(self):
         super().close()
@@ -102,15 +108,9 @@ class _Push(ProviderSession):
         self.remember(offers=offers)
         self.log("relay-ready", flow=event.flow)
 
-    def _avoid(self, keyword, reply):
-        """Remembers what the relay offers and cannot do."""
-        self.log("quirk", keyword=keyword, reply=reply)
-        self.remember(avoid={**self.known.get("avoid", {}), keyword: int(time.time())})
-
-    def _avoided(self):
-        """What is still to be avoided: after a while a server is given another chance."""
-        return [keyword for keyword, since in self.known.get("avoid", {}).items()
-                if abs(time.time() - since) < _QUIRK_LASTS]
+    def suspects(self):
+        flow = self._ready_event.flow if self._ready_event and self._under_way and not self.result.done else None
+        return _SHAKY.get(flow)
 
     def _next(self, _event):
         while self._left:
@@ -217,7 +217,6 @@ class _Push(ProviderSession):
         if not event.why:
             return
         self.result.fail(TEMPORARY, event.why)
-        flow = self._ready_event.flow if self._ready_event and self._under_way and not self.result.done else None
-        if flow in _SHAKY and _BUSY not in event.why:       # a 421 says itself why it goes
+        if _BUSY not in event.why and (keyword := self.suspects()):     # a 421 says itself why it goes
             # It gave up before it took one message: perhaps it cannot do what it offers.  The next call does without.
-            self._avoid(_SHAKY[flow], event.why)
+            self.avoid(keyword, event.why)

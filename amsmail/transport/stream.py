@@ -11,6 +11,7 @@ class Stream:
         self._carrier = carrier
         self._tls = None
         self.timeout = timeout
+        self.peer = ""          # the address, where a client connected to one
         self.sent = self.received = 0
 
     def read(self):
@@ -56,6 +57,10 @@ class Stream:
         except StreamError:
             pass
         self._carrier.close(drain)
+
+    def reset(self):
+        """Closes at once: both sides have said all that they had to say."""
+        self._carrier.reset()
 
     def _flush(self):
         data = self._tls.output()

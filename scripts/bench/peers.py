@@ -78,7 +78,7 @@ def _checked(result):
 # amsmail
 
 class Amsmail(Peer):
-    """mailcheck, with a link that is always up."""
+    """mailcheck, with a link that is always up and whose rate and round trip mail.cfg says."""
 
     name, account_type, service = "amsmail", "pop3", "pop3s"
     sends = fetches = remembers = True
@@ -87,7 +87,9 @@ class Amsmail(Peer):
         super().__init__(home, provider, work)
         common = {"host": SHORE, "tls": "implicit", "user": OWNER, "password": PASSWORDS[OWNER],
                   "ca_file": provider.certificate.authority}
-        sections = {"links": {"sea": {"type": "always"}}}
+        profile = work.profile
+        sections = {"links": {"sea": {"type": "always", "round_trip": f"{profile.round_trip:g}",
+                                      "rate": f"{profile.rate_up / 1000:g}/{profile.rate_down / 1000:g}"}}}
         if work.out:
             sections["relay"] = {**common, "port": provider.ports["submissions"]}
         if work.incoming:

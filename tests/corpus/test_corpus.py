@@ -11,6 +11,7 @@ from amsmail.program.serve import Server
 from amsmail.site import config, passwords
 from amsmail.site.log import Log
 from amsmail.store.spool import Spool
+from amsmail.transport.call import Call
 from amsmail.transport.push import due, push
 from tests.corpus.messages import as_sent, awkward, corpus, is_sound
 
@@ -131,6 +132,6 @@ def test_every_octet_is_carried(sites, source, how):
     with spool.lock("queue"):
         waiting = due(spool, log, 0, everything=True)
         assert len(waiting) == len(accepted)
-        result = push(site, spool, waiting, log, lambda octets: None)
+        result = push(site, spool, waiting, Call(), log, lambda octets: None)
     assert (result.failures, result.refused, result.kept, result.done) == ([], 0, 0, len(accepted))
     assert set(ashore.fetch_all("colleague")) == expected

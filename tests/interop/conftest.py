@@ -3,12 +3,15 @@
 import pytest
 
 from ..etc.test_super_servers import SUPER_SERVERS, serving
-from ..real.conftest import boxes, dovecot, folder, postfix, provider_certificate
+from ..real.conftest import (boxes, courier, dovecot, dovecot_with_imap, exim, folder, opensmtpd, postfix,
+                             provider_certificate)
 from ..real.process import public_folder
 from . import table
+from .test_mailcheck import link, site
 from .yacht import Yacht
 
-__all__ = ["boxes", "dovecot", "folder", "postfix", "provider_certificate"]
+__all__ = ["boxes", "courier", "dovecot", "dovecot_with_imap", "exim", "folder", "link", "opensmtpd", "postfix",
+           "provider_certificate", "site"]
 
 _shown, _not_shown = set(), set()
 

@@ -31,8 +31,8 @@ GROUPS = {
                       "swaks": ["swaks", "libnet-ssleay-perl", "libauthen-sasl-perl"], "curl": ["curl"], "Python": []},
     "Fetchers": {"fetchmail": ["fetchmail"], "getmail": ["getmail6"], "mpop": ["mpop"]},
     "Super-servers": {"xinetd": ["xinetd"], "openbsd-inetd": ["openbsd-inetd"]},
-    "Relays": {"Postfix": ["postfix"]},
-    "Providers": {"Dovecot": ["dovecot-pop3d"]},
+    "Relays": {"Postfix": ["postfix"], "Exim": ["exim4-daemon-light"], "OpenSMTPD": ["opensmtpd"]},
+    "Providers": {"Dovecot": ["dovecot-pop3d"], "Courier": ["courier-imap", "courier-pop"]},
 }
 
 HEAD = """INTEROP: what amsmail was tried with
@@ -43,6 +43,7 @@ written by `scripts/test tests/interop --interop-table`; a test fails when it do
 "Unchanged" means compared octet for octet: 8-bit text, all octets but NUL, lines of dots, long lines, 280 kB.  Trace
 fields (Return-Path, Received, Delivered-To) do not count.  "plain" is without TLS and, for sending, without a login; by
 STARTTLS and implicit TLS all log in, with AUTH PLAIN if nothing else is said, and check the server's certificate.
+"Chunked" (BDAT, all messages in one flow), "pipelined" and "in lock-step" are docs/FLOW's ways to push, as a relay can.
 Clients talked to smtpd and pop3d as both super-servers start them with the files of etc/ (large boxes: xinetd only).
 """
 
@@ -50,8 +51,9 @@ TAIL = """
 Not tried
     Mail programs with windows: Thunderbird, Outlook, Apple Mail, and those of telephones.
     Mail programs that synchronise: mbsync and offlineimap want IMAP, which amsmail has not.
-    As relay: anything but Postfix; above all the relays of the large providers, with their limits and OAuth logins.
-    As provider: anything but Dovecot, and servers without UIDL only as the tests' own imitation.
+    As relay: OpenSMTPD by TLS and with a login, since Debian 12's breaks each handshake off (with OpenSSL 3 it does not
+      find its own key); and above all the relays of the large providers, with their limits and OAuth logins.
+    As provider: Cyrus, and the large ones; servers without UIDL only as the tests' own imitation.
     BDAT (CHUNKING) from a client: none of these programs sends it; the tests' own dialogues do.
     The other inetds (inetutils, busybox, rlinetd), systemd as the machine's init, and anything but GNU/Linux.
 """

@@ -1,7 +1,6 @@
 """What the tests of the transport share."""
 
 import os
-import socket
 
 import pytest
 
@@ -11,7 +10,7 @@ from amsmail.transport import connect
 @pytest.fixture
 def names(monkeypatch):
     """Every name of a provider leads to loopback, so that certificates can be checked by name."""
-    monkeypatch.setattr(connect, "addresses", lambda host, port: [(socket.AF_INET, ("127.0.0.1", port))])
+    monkeypatch.setattr(connect, "addresses", lambda host: ["127.0.0.1"])
 
 
 @pytest.fixture(autouse=True)

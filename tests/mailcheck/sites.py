@@ -14,6 +14,8 @@ from amsmail.store.queue import Queue
 from amsmail.store.seen import resume_all
 from amsmail.store.spool import Spool
 from amsmail.transport import push as pushing
+from amsmail.transport.call import Call
+from amsmail.transport.line import Line
 from amsmail.transport.pull import pull
 from amsmail.wire.address import parse_address
 from amsmail.wire.envelope import Envelope, Recipient
@@ -35,8 +37,18 @@ SHORE = {
 }
 
 
+class Impatient(Line):
+    """A line on which silence is not waited out."""
+
+    def patience(self, awaited):
+        return 0.3
+
+
 class Site:
-    """A site in the new directory `folder`; `sections` of mail.cfg replace those of `base`."""
+    """A site in the new directory `folder`; `sections` of mail.cfg replace those of `base`.  `line` is the Line to its
+    providers."""
+
+    line = Line()
 
     def __init__(self, folder, base=YACHT, **sections):
         folder.mkdir(exist_ok=True)
@@ -106,7 +118,8 @@ class Site:
         return pushing.due(self.spool, self._logger(), now, everything)
 
     def push(self):
-        return pushing.push(self.site, self.spool, self.due(everything=True), self._logger(), lambda octets: None)
+        return pushing.push(self.site, self.spool, self.due(everything=True), Call(self.line), self._logger(),
+                            lambda octets: None)
 
     def start(self):
         """What every mailcheck does first."""
@@ -116,7 +129,7 @@ class Site:
 
     def pull(self, name="owner"):
         self.start()
-        return pull(self.site, self.spool, name, self._logger(), lambda octets: None)
+        return pull(self.site, self.spool, name, Call(self.line), self._logger(), lambda octets: None)
 
 
 class Shore(Site):

@@ -5,10 +5,9 @@ import time
 
 import pytest
 
-from amsmail.transport import pull as pulling
 from amsmail.transport.result import PERMANENT, TEMPORARY
 from tests.mailcheck.peers import CUT, Provider
-from tests.mailcheck.sites import Shore, Site, account, without_trace
+from tests.mailcheck.sites import Impatient, Shore, Site, account, without_trace
 
 
 @pytest.fixture
@@ -325,12 +324,12 @@ def test_a_cut_in_a_body(yacht, octets):
     assert provider.retrieved == ["uid1", "uid2", "uid2"]
 
 
-def test_a_silent_provider_is_given_up(yacht, monkeypatch):
-    monkeypatch.setattr(pulling, "_TIMEOUT", 0.2)
+def test_a_silent_provider_is_given_up(yacht):
+    yacht.line = Impatient()
     with Provider(messages(1)) as provider:
         provider.reply = lambda *_: time.sleep(0.5) or provider.cut()
         (kind, text), = pull(yacht, provider).failures
-    assert kind == TEMPORARY and "0.2 s" in text
+    assert kind == TEMPORARY and "0.3 s" in text
 
 
 # What is known of a provider

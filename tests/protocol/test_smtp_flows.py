@@ -1,6 +1,8 @@
 """How the SMTP client's mail goes out: chunked, pipelined or in lock-step; and what becomes of it where the relay
 refuses, is out of step, or goes away."""
 
+import itertools
+
 import pytest
 
 from amsmail.protocol import smtp_client as smtp
@@ -85,9 +87,33 @@ def test_a_server_that_speaks_before_it_is_asked(hello):
 
 def test_all_messages_in_one_flow():
     events = _run([*_CHUNKED, *_to("a"), *_CHUNK, *_to("a", "b"), *_CHUNK, *_to("c"), *_CHUNK, "C: QUIT",
-                   *["S: 250 ok"] * 13], _ONE, _TWO, _THREE)
+                   *["S: 250 ok"] * 13, "S: 221 bye"], _ONE, _TWO, _THREE)
     assert _outcomes(events) == {"one": {0: 250}, "two": {0: 250, 1: 250}, "three": {0: 250}}
     assert events[-1] == Closed()
+
+
+@pytest.mark.parametrize("last", [b"221 2.0.0 bye\r\n", b"421 4.3.2 bye\r\n", b"what?\r\n", b""])
+def test_the_answer_to_quit_changes_nothing(last):
+    client = smtp.SmtpClient("yacht.example", False, smtp.Login("", ""))
+    waiting = iter([_ONE, None])
+    pieces = iter([_TEXT, b""])
+    answers = {smtp.NextMessage: lambda: next(waiting), smtp.ReadBody: lambda: next(pieces)}
+    talk(client, [*_CHUNKED, *_to("a"), *_CHUNK, "C: QUIT", *["S: 250 ok"] * 4], lambda event: answers[type(event)]())
+    client.receive(last)
+    assert client.next_event() == Closed()
+    assert client.is_answered == last.startswith(b"221")
+
+
+@pytest.mark.parametrize("status", ["2.1.0", "2.1.5"])
+@pytest.mark.parametrize("hello, commands", [
+    (_CHUNKED, [*_to("a"), *_CHUNK, "C: QUIT", "S: 250 ok", "S: 250 ok"]),
+    (_PIPELINED, [*_to("a"), "C: DATA", "S: 250 ok", "S: 250 ok", "S: 354 go", *_STUFFED, "C: RSET", "C: QUIT"]),
+    (_LOCK_STEP, [*itertools.chain(*([command, "S: 250 ok"] for command in _to("a"))), "C: DATA", "S: 354 go", *_STUFFED]),
+], ids=["chunked", "pipelined", "lock-step"])
+def test_a_reply_to_an_address_is_none_to_a_message(hello, commands, status):
+    """The server said something too much before: its replies are all one late."""
+    events = _run([*hello, *commands, f"S: 250 {status} ok"], _ONE)
+    assert _outcomes(events) == {} and "out of step" in events[-1].why
 
 
 def test_an_outcome_is_told_as_soon_as_the_final_reply_is_here():
@@ -115,7 +141,8 @@ _REFUSALS = {
 @pytest.mark.parametrize("replies, outcome", _REFUSALS.values(), ids=_REFUSALS)
 def test_refusals_hit_the_message_that_they_are_for(replies, outcome):
     events = _run([*_CHUNKED, *_to("a"), *_CHUNK, *_to("a", "b"), *_CHUNK, *_to("c"), *_CHUNK, "C: QUIT",
-                   *["S: 250 ok"] * 4, *(f"S: {reply}" for reply in replies), "S: 250 reset", *["S: 250 ok"] * 4],
+                   *["S: 250 ok"] * 4, *(f"S: {reply}" for reply in replies), "S: 250 reset", *["S: 250 ok"] * 4,
+                   "S: 221 bye"],
                   _ONE, _TWO, _THREE)
     assert _outcomes(events) == {"one": {0: 250}, "two": outcome, "three": {0: 250}}
     assert events[-1] == Closed() and not any(isinstance(event, smtp.Quirk) for event in events)
@@ -134,7 +161,8 @@ def test_a_server_that_offers_chunking_and_cannot_do_it(code):
 
 def test_a_server_that_takes_the_octets_of_a_bdat_that_it_refuses():
     events = _run([*_CHUNKED, *_to("a"), *_CHUNK, *_to("c"), *_CHUNK, "C: QUIT", "S: 250 ok", "S: 250 ok", "S: 502 no",
-                   "S: 250 reset", "S: 250 ok", "S: 250 ok", "S: 502 no", "S: 250 reset"], _ONE, _THREE)
+                   "S: 250 reset", "S: 250 ok", "S: 250 ok", "S: 502 no", "S: 250 reset", "S: 221 bye"],
+                  _ONE, _THREE)
     assert _outcomes(events) == {"one": {0: 451}, "three": {0: 451}}
     assert events[-1] == Closed()
 
@@ -196,7 +224,8 @@ def test_the_octets_that_await_a_reply_behind_the_oldest_are_bounded():
     flight = [*_to("a"), *_CHUNK]
     answered = ["S: 250 ok"] * 4
     events = _run([*_CHUNKED, *flight * 3,          # 17 octets are 17, 34 are more than 20
-                   *answered, *flight, *answered, *flight, *answered, "C: QUIT", *answered * 2], *messages, window=20)
+                   *answered, *flight, *answered, *flight, "C: QUIT", *answered * 3, "S: 221 bye"],
+                  *messages, window=20)
     assert _outcomes(events) == {n: {0: 250} for n in range(5)}
 
 
@@ -204,7 +233,7 @@ def test_a_message_that_is_larger_than_the_window_has_another_behind_it():
     text = b"x" * 98 + b"\n"
     flight = [*_to("a"), "C: BDAT 100 LAST", f"C: {'x' * 98}", "C: RSET"]
     answered = ["S: 250 ok"] * 4
-    events = _run([*_CHUNKED, *flight * 2, *answered, *flight, *answered, "C: QUIT", *answered],
+    events = _run([*_CHUNKED, *flight * 2, *answered, *flight, "C: QUIT", *answered * 2, "S: 221 bye"],
                   *(_message(n, "a", size=100) for n in range(3)), text=text, window=20)
     assert _outcomes(events) == {n: {0: 250} for n in range(3)}
 

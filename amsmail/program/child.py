@@ -1,0 +1,51 @@
+"""The worker as mailcheck sees it: a process that tells what happens, and can be ended."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+
+_LAST_WORDS = 5         # seconds for a worker that is to end
+
+
+class Worker:
+    """Starts the worker for the mail.cfg at `path`; see worker.main for the rest.  `ended_because` is what end() was told
+    first, '' if it ended by itself."""
+
+    def __init__(self, path, session, everything, link):
+        self.ended_because = ""
+        # In a session of its own: Ctrl-C is for mailcheck, which ends it.
+        self._process = subprocess.Popen(_command(path, session, "all" if everything else "due", link),
+                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
+
+    def events(self):
+        """What it tells, one dict after the other, until it has ended or closed its output."""
+        for line in self._process.stdout:
+            if not line.endswith(b"\n"):
+                break           # it was killed in the middle of it
+            yield json.loads(line)
+
+    def wait(self):
+        """Its exit code, once it has ended."""
+        return self._process.wait()
+
+    def end(self, why):
+        """Has it end in order, so that its sessions write down how far they came, if it does that quickly."""
+        if not self.ended_because:
+            self.ended_because = why
+            self._process.terminate()
+            timer = threading.Timer(_LAST_WORDS, self._process.kill)
+            timer.daemon = True
+            timer.start()
+
+    def kill(self):
+        """Ends it at once."""
+        self._process.kill()
+        self._process.wait()
+
+
+def _command(*arguments):
+    library = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from amsmail.program.worker import main; main(sys.argv[2:])"
+    return [sys.executable, "-I", "-c", code, library, *arguments]

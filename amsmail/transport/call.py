@@ -1,0 +1,97 @@
+"""One call: the line to the providers, and the connections over it, which can all be ended at once."""
+
+import socket
+import sys
+import threading
+
+from amsmail.transport.carrier import SocketCarrier, StreamError, TimedOut
+from amsmail.transport.line import Line
+
+_OVER = "the call is over"
+
+
+class Call:
+    """What the sessions of a call share, whichever thread they are in.  `line` is the Line; `is_over` says that end()
+    was called."""
+
+    def __init__(self, line=Line()):
+        self.line = line
+        self.is_over = False
+        self._lock = threading.Lock()
+        self._sockets = set()
+
+    def carrier(self, sock):
+        """A carrier for a socket that is about to be connected.  Raises StreamError once the call is over."""
+        with self._lock:
+            if self.is_over:
+                raise StreamError(_OVER)
+            self._sockets.add(sock)
+        return CallCarrier(self, sock)
+
+    def forget(self, sock):
+        """The socket is about to be closed."""
+        with self._lock:
+            self._sockets.discard(sock)
+
+    def end(self):
+        """Breaks every connection: the sessions fail, write down how far they came, and end."""
+        with self._lock:
+            self.is_over = True
+            for sock in self._sockets:
+                try:
+                    sock.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass        # it is not connected yet, or not any more
+
+
+class CallCarrier(SocketCarrier):
+    """A connection over a line that is paid for.
+
+    Silence is what counts, so a deadline begins anew as long as the peer acknowledges what we sent.  When this process is
+    killed the kernel sends nothing more for us: a relay must not be given the rest of a message that counts as not sent.
+    """
+
+    def __init__(self, call, sock):
+        super().__init__(sock)
+        self._call = call
+        self._linger(False)
+
+    def receive(self, timeout):
+        """As SocketCarrier.receive."""
+        while True:
+            unsent = self._unsent()
+            try:
+                data = super().receive(timeout)
+            except TimedOut as silence:
+                left = self._unsent()
+                if unsent and left < unsent:
+                    continue
+                silence.was_heard = left == 0
+                raise
+            if not data and self._call.is_over:
+                raise StreamError(_OVER)
+            return data
+
+    def reset(self):
+        """Closes without TCP's good-bye (RST, no FIN): when both sides have said their last word it would cost half a
+        round trip for nothing, and when the connection broke what is still in the kernel must not go out."""
+        self._call.forget(self._socket)
+        self._socket.close()
+
+    def close(self, drain=0):
+        """As SocketCarrier.close: what was sent still goes out."""
+        self._call.forget(self._socket)
+        self._linger(True)
+        super().close(drain)
+
+    def _linger(self, sends_rest):
+        onoff = (not sends_rest).to_bytes(4, sys.byteorder)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, onoff + bytes(4))      # struct linger
+
+    def _unsent(self):
+        """Octets that the peer has not acknowledged; None where that cannot be known."""
+        if sys.platform != "linux":
+            return None
+        import fcntl
+        import termios
+        return int.from_bytes(fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
