@@ -1,7 +1,7 @@
 """The IMAP client's side of a session (RFC 3501, 9051): the pull from a provider with as few waits as can be.
 
     flight 1    greeting                                                    (STARTTLS, where asked for, is one more)
-    flight 2    AUTHENTICATE PLAIN with its response, or LOGIN; COMPRESS DEFLATE, where an earlier session was offered it
+    flight 2    AUTHENTICATE PLAIN with its response, or LOGIN; COMPRESS DEFLATE, if an earlier session was offered it
     flight 3    SELECT; UID FETCH of everything new, up to `begin` octets of each
     flight 4    UID STORE and UID EXPUNGE of what came whole; UID FETCH of the rest of what is larger
     flight 5    UID STORE and UID EXPUNGE of that; LOGOUT, whose answer nobody waits for
@@ -258,7 +258,10 @@ class _Deletion:
 
 class ImapClient(ScriptEngine):
     """One session.  `starttls` asks for TLS first; `known` is what Ready said in an earlier call; `ahead` is a Take, so
-    that nothing need be asked after SELECT (it cannot have `newest`, which needs EXISTS)."""
+    that nothing need be asked after SELECT (it cannot have `newest`, which needs EXISTS).  `has_hurried` says whether
+    COMPRESS stood behind the login."""
+
+    has_hurried = False
 
     def __init__(self, user, password, starttls, options=Options(), known=Known(), ahead=None):
         if ahead is not None and (ahead.newest is not None or ahead.uidvalidity is None and _has_uids(ahead)):
@@ -402,6 +405,7 @@ class ImapClient(ScriptEngine):
     def _compress_early(self):
         if self._options.compress_early and self._may_compress(_words(self._known.after)):
             self._compressing = self._command("COMPRESS DEFLATE")
+            self.has_hurried = True
 
     def _may_compress(self, offered):
         return self._options.compress and "COMPRESS=DEFLATE" in offered

@@ -91,9 +91,11 @@ class Pop3Client(ScriptEngine):
     """One session.  `starttls` asks for TLS (STLS) first; `known` are the capabilities that Capabilities gave in an
     earlier session, None if there was none; `window` bounds the octets that are asked for and have not come;
     `avoid` holds what this server offers and cannot do: PIPELINING, BEHIND_LOGIN (commands in one flight with the
-    login).  `is_logged_in` says whether the server has let us in."""
+    login).  `is_logged_in` says whether the server has let us in, `has_hurried` whether it was told several commands at
+    once."""
 
     is_logged_in = False
+    has_hurried = False
 
     def __init__(self, user, password, starttls, known=None, window=WINDOW, avoid=()):
         self._user, self._password, self._starttls = user, password, starttls
@@ -261,6 +263,7 @@ class Pop3Client(ScriptEngine):
         """Sends commands: all of them where the server can take that, else each when the one before it is answered."""
         self._unsent += commands
         if self._capabilities and "PIPELINING" in self._capabilities and "PIPELINING" not in self._avoid:
+            self.has_hurried = self.has_hurried or len(self._unsent) > 1
             self._send("".join(command + "\r\n" for command in self._unsent).encode())
             self._unsent.clear()
 

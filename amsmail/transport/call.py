@@ -21,9 +21,11 @@ class Call:
         self._sockets = set()
 
     def carrier(self, sock):
-        """A carrier for a socket that is about to be connected.  Raises StreamError once the call is over."""
+        """A carrier for a socket that is about to be connected.  Once the call is over it closes the socket, and raises
+        StreamError."""
         with self._lock:
             if self.is_over:
+                sock.close()
                 raise StreamError(_OVER)
             self._sockets.add(sock)
         return CallCarrier(self, sock)
@@ -47,8 +49,9 @@ class Call:
 class CallCarrier(SocketCarrier):
     """A connection over a line that is paid for.
 
-    Silence is what counts, so a deadline begins anew as long as the peer acknowledges what we sent.  When this process is
-    killed the kernel sends nothing more for us: a relay must not be given the rest of a message that counts as not sent.
+    Silence is what counts, so a deadline begins anew as long as the peer acknowledges what we sent.  When this process
+    is killed the kernel sends nothing more for us: a relay must not be given the rest of a message that counts as not
+    sent.
     """
 
     def __init__(self, call, sock):

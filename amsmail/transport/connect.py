@@ -7,7 +7,7 @@ import time
 
 from amsmail.site.resolve import ResolveError, addresses, is_address
 from amsmail.transport import line as line_facts
-from amsmail.transport.carrier import StreamError
+from amsmail.transport.carrier import StreamError, Untrusted
 from amsmail.transport.stream import Stream
 
 # service -> port by mail.cfg's `tls` (RFC 8314, section 3; RFC 6409; RFC 1939; RFC 9051)
@@ -24,8 +24,9 @@ _LEAST_BUFFER = 5000            # octets: three packets
 
 class Provider:
     """A provider's server as a section of mail.cfg says it: `settings` has host, port, tls, ca_file and fingerprint;
-    `call` is the Call that it belongs to.  `pinned` is what `addresses` was after an earlier call, None if there was none: so the
-    name need not be looked up on the air.  Where that is long ago it is looked up again while the session goes on."""
+    `call` is the Call that it belongs to.  `pinned` is what `addresses` was after an earlier call, None if there was
+    none: so the name need not be looked up on the air.  Where that is long ago it is looked up again while the session
+    goes on."""
 
     def __init__(self, service, settings, call, pinned=None):
         self._settings, self._call, self._line = settings, call, call.line
@@ -42,7 +43,9 @@ class Provider:
             try:
                 stream = self._stream(pinned, tried)
             except StreamError:
-                pass        # perhaps it has moved
+                if self._call.is_over:
+                    raise
+                # Else perhaps it has moved.
             else:
                 if abs(time.time() - looked_up) > _FRESH:
                     threading.Thread(target=self._look_up, daemon=True).start()
@@ -63,6 +66,8 @@ class Provider:
             return stream.start_tls(ClientTls(self._settings["ca_file"], self._settings["fingerprint"]), self.host)
         except StreamError as error:
             stream.close()
+            if isinstance(error, Untrusted):
+                self.addresses = None       # perhaps it has moved, and this is somebody else
             raise type(error)(f"{self.host} port {self.port}: {error}") from error
 
     def _pin(self, found, first=None):
@@ -106,8 +111,8 @@ class Provider:
         return carrier
 
     def _fit_to_line(self, sock):
-        """Keeps both queues in front of the line short, where its rate is known: what they cannot hold is lost, and what
-        they hold is in the way of the other sessions and of TCP's acknowledgements."""
+        """Keeps both queues in front of the line short, where its rate is known: what they cannot hold is lost, and
+        what they hold is in the way of the other sessions and of TCP's acknowledgements."""
         up, down = self._line.rates
         if up and sys.platform == "linux":
             sock.setsockopt(socket.SOL_SOCKET, _SO_MAX_PACING_RATE, max(1, int(up / 8 * _PAYLOAD)))

@@ -9,8 +9,8 @@ _WORST_ROUND_TRIP = 2.0     # seconds: taken where nothing is known.  Iridium ha
 CONNECT, TLS = "connect", "tls"     # besides what the engines say in `awaits`
 # What is waited for: seconds that the provider may take, and round trips that the line may.  Only silence counts: every
 # octet that comes, or that the provider acknowledges, begins it anew, so the line's rate does not matter.  RFC 5321,
-# section 4.5.3.2, would have five minutes for most; on a line that is paid for a dead one must be known sooner, and what
-# was given up wrongly is tried again.  Not so the acceptance of a message: who gives that up sends it twice.
+# section 4.5.3.2, would have five minutes for most; on a line that is paid for a dead one must be known sooner, and
+# what was given up wrongly is tried again.  Not so the acceptance of a message: who gives that up sends it twice.
 _PATIENCE = {
     CONNECT: (15, 10),      # TCP repeats its SYN after 1, 3, 7 and 15 seconds
     TLS: (30, 10),

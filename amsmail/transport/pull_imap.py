@@ -14,6 +14,7 @@ from amsmail.store.partials import Partials
 from amsmail.store.seen_uids import SeenUids
 from amsmail.transport.inbound import ALL, DELETE, KEEP, Arrival, Session
 from amsmail.transport.result import PERMANENT, TEMPORARY
+from amsmail.transport.session import UNSURE
 from amsmail.wire.urgency import HEADER_CAP, NORMAL, URGENT, is_urgent
 
 _DELETIONS = {"expunge": imap.EXPUNGED, "flag": imap.FLAGGED, "move": imap.MOVED}
@@ -85,7 +86,7 @@ class ImapSession(Session):
                             compress_early=_COMPRESS not in self.avoided())
 
     def suspects(self):
-        return None if self._is_ready else _COMPRESS
+        return _COMPRESS if self._engine.has_hurried and not self._is_ready else None
 
     def _ready(self, event):
         self._is_ready = True
@@ -323,6 +324,8 @@ class ImapSession(Session):
         self._failed = True
         self.result.fail(TEMPORARY if temporary else PERMANENT, f"{words[event.why]}: {event.text}")
         self.remember(imap=None)
+        if keyword := self.suspects():          # perhaps it took what stood behind the login for a part of that
+            self.avoid(keyword, event.text, UNSURE)
 
     def _closed(self, event):
         if event.why:

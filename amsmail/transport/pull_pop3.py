@@ -25,7 +25,8 @@ class Pop3Session(Session):
         """The whole session.  Raises StreamError and OSError."""
         self.prepare()
         engine = pop3.Pop3Client(self.account["user"], self.account["password"], self.starttls,
-                                 self.known.get("capabilities"), max(pop3.WINDOW, self.call.line.window_down), self.avoided())
+                                 self.known.get("capabilities"), max(pop3.WINDOW, self.call.line.window_down),
+                                 self.avoided())
         self.talk(engine, {
             pop3.Capabilities: lambda event: self.remember(capabilities=event.capabilities),
             pop3.Choose: self._choose,
@@ -40,7 +41,7 @@ class Pop3Session(Session):
         })
 
     def suspects(self):
-        if self._has_listed:
+        if self._has_listed or not self._engine.has_hurried:
             return None
         is_shy = not self._engine.is_logged_in or pop3.BEHIND_LOGIN in self.avoided()
         return "PIPELINING" if is_shy else pop3.BEHIND_LOGIN

@@ -12,7 +12,7 @@ from amsmail.transport.result import PERMANENT, TEMPORARY, Result
 
 # How long what a server offers and cannot do is left alone, in seconds: where it said so or went, and where it fell
 # silent, which may have been the line after all.
-_SURE, _UNSURE = 30 * 86400, 86400
+_SURE, UNSURE = 30 * 86400, 86400
 
 
 class ProviderSession:
@@ -42,7 +42,8 @@ class ProviderSession:
         self._engine = engine
         handlers = {StartTls: self._start_tls, **handlers}
         self._stream = self._provider.connect()
-        self._ended = pump.run(engine, self._stream, lambda event: handlers[type(event)](event), self.call.line.patience)
+        self._ended = pump.run(engine, self._stream, lambda event: handlers[type(event)](event),
+                               self.call.line.patience)
 
     def _start_tls(self, _event):
         self._stream.write(self._engine.output())
@@ -60,8 +61,8 @@ class ProviderSession:
                 if time.time() < until < time.time() + 2 * _SURE]
 
     def suspects(self):
-        """The keyword of what the server was just trusted to be able to do and had not done once when the session broke;
-        None if there is none."""
+        """The keyword of what the server was just trusted to be able to do, and had not done once when the session
+        broke; None if there is none."""
         return None
 
     def broke(self, error):
@@ -70,7 +71,7 @@ class ProviderSession:
             return
         self.result.fail(PERMANENT if isinstance(error, Untrusted) else TEMPORARY, str(error))
         if isinstance(error, TimedOut) and error.was_heard and (keyword := self.suspects()):
-            self.avoid(keyword, str(error), _UNSURE)
+            self.avoid(keyword, str(error), UNSURE)
 
     def remember(self, **values):
         """Remembers what saves time in the next call."""
@@ -90,8 +91,8 @@ class ProviderSession:
 
 
 def result_of(session):
-    """Runs a ProviderSession to its end and gives its Result, in which stands what the line, the server and the disk did
-    wrong: nothing is raised for it."""
+    """Runs a ProviderSession to its end and gives its Result, in which stands what the line, the server and the disk
+    did wrong: nothing is raised for it."""
     try:
         session.run()
     except StreamError as error:

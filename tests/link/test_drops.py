@@ -160,6 +160,14 @@ def test_what_comes_in_is_here_once_octet_for_octet(dropped):
         assert outcome.after.fetched == sorted(outcome.incoming), described(outcome, map(len, outcome.after.fetched))
 
 
+def test_nothing_that_a_cut_session_left_is_sent_later(dropped):
+    """Only the mail itself goes up in the next call: what was queued for a connection that broke, and the good-byes of
+    TLS and TCP, would be on its bill."""
+    for outcome in dropped:
+        sent, call = sum(map(len, outcome.cut.queued)), outcome.after.call
+        assert call.figures["bytes_up"] < 1.12 * sent + 20_000, described(outcome, sent, call)
+
+
 def test_a_large_message_goes_on_where_it_stopped(outcomes):
     """By IMAP: the octets that had come are not on the bill again."""
     for outcome in outcomes["imap"]:

@@ -7,6 +7,7 @@ import pytest
 
 from amsmail.transport.result import PERMANENT, TEMPORARY
 from tests.mailcheck.peers import CUT, Provider
+from tests.mailcheck.silence import drop_what_is_behind, fall_silent
 from tests.mailcheck.sites import Impatient, Shore, Site, account, without_trace
 
 
@@ -383,3 +384,115 @@ def test_an_account_without_user_logs_in_with_auth(yacht):
         pull(yacht, provider)
         assert commands(provider) == ["CAPA", "AUTH", "UIDL", "LIST", "RETR", "DELE", "QUIT"]
     assert subjects(yacht) == [1]
+
+
+# Servers that offer PIPELINING and drop what they did not expect
+
+def quirks(yacht):
+    """The keywords of the quirks that were found since the last time."""
+    found = [line.partition("keyword=")[2].split()[0] for line in yacht.log if " quirk " in line]
+    yacht.log.clear()
+    return found
+
+
+@pytest.fixture
+def impatient(yacht):
+    yacht.line = Impatient()
+    return yacht
+
+
+def test_a_server_that_drops_what_is_behind_the_login(impatient, monkeypatch):
+    with Provider(messages(1, 2, 3), capabilities=ABLE) as provider:
+        dropped = drop_what_is_behind(provider, "PASS")
+        (kind, text), = pull(impatient, provider).failures
+        assert kind == TEMPORARY and "nothing came for 0.3 s" in text and dropped == [b"UIDL\r\nLIST\r\n"]
+        assert quirks(impatient) == ["behind-login"] and commands(provider) == ["CAPA", "USER", "PASS"]
+        del provider.reply
+
+        dropped += drop_what_is_behind(provider, "PASS", "RETR 1")
+        pull(impatient, provider)       # falls silent behind RETR 1, of which it drops what stands behind
+        assert commands(provider) == [*LOGIN, "RETR"] and quirks(impatient) == []
+        del provider.reply
+
+        dropped = drop_what_is_behind(provider, "PASS")
+        assert pull(impatient, provider).failures == []
+        assert dropped == [b""] and quirks(impatient) == []
+        assert subjects(impatient) == [1, 2, 3] and provider.messages == []
+
+        del provider.reply
+        behind = drop_what_is_behind(provider, "PASS")
+        now = time.time()
+        for later, expected in (86000, b""), (86800, b"UIDL\r\nLIST\r\n"):
+            monkeypatch.setattr(time, "time", lambda later=later: now + later)
+            pull(impatient, provider)
+            assert behind.pop() == expected
+
+
+def test_behind_the_login_pipelining_is_still_used(impatient):
+    with Provider(messages(1, 2, 3), capabilities=ABLE) as provider:
+        drop_what_is_behind(provider, "PASS")
+        pull(impatient, provider)
+        del provider.reply
+        usual, waiting = provider.reply, {}
+        provider.reply = lambda command, *text: waiting.update({command: provider._input}) or usual(command, *text)
+        assert pull(impatient, provider).failures == []
+    assert waiting["USER yacht"] == b"PASS secret\r\n" and waiting["PASS secret"] == b""
+    assert waiting["UIDL"] == b"LIST\r\n" and waiting["RETR 1"] == b"RETR 2\r\nRETR 3\r\n"
+
+
+def test_a_server_that_drops_even_so_is_spared_pipelining(impatient):
+    with Provider(messages(1, 2, 3), capabilities=ABLE) as provider:
+        drop_what_is_behind(provider, "PASS", "UIDL")
+        found = []
+        for _ in range(3):
+            result = pull(impatient, provider)
+            found.append(quirks(impatient))
+        assert found == [["behind-login"], ["PIPELINING"], []] and result.failures == []
+    assert subjects(impatient) == [1, 2, 3] and provider.messages == []
+
+
+def test_a_server_that_drops_all_that_it_did_not_wait_for_is_spared_pipelining(impatient):
+    with Provider(messages(1, 2, 3), capabilities=ABLE) as provider:
+        drop_what_is_behind(provider, "")
+        assert len(pull(impatient, provider).failures) == 1
+        assert quirks(impatient) == ["PIPELINING"]
+        assert pull(impatient, provider).failures == []
+    assert subjects(impatient) == [1, 2, 3] and provider.messages == []
+
+
+@pytest.mark.parametrize("command", ["greeting", "CAPA", "RETR 1", "RETR 2", "DELE"])
+def test_silence_that_is_not_about_a_flight_with_the_login_is_no_quirk(impatient, command):
+    with Provider(messages(1, 2), capabilities=ABLE) as provider:
+        fall_silent(provider, command)
+        assert len(pull(impatient, provider).failures) == 1
+        assert quirks(impatient) == []
+        del provider.reply
+        assert pull(impatient, provider).failures == []
+    assert subjects(impatient) == [1, 2] and provider.messages == []
+
+
+# Room on the disk
+
+def test_what_does_not_fit_on_the_disk_is_not_asked_for(yacht, monkeypatch):
+    sizes = {1: 5000, 2: 100, 3: 900, 4: 300}
+    texts = [(f"uid{n}", b"Subject: %d\r\n\r\n" % n + b"x" * size + b"\r\n") for n, size in sizes.items()]
+    with Provider(texts, capabilities=ABLE) as provider:
+        monkeypatch.setattr(type(yacht.spool), "free", lambda self: 1000)
+        result = pull(yacht, provider)
+        ((kind, text),) = result.failures
+        assert kind == TEMPORARY
+        assert text == "account owner: 2 messages do not fit on the disk, which has room for 1000 octets"
+        assert (result.done, result.kept) == (2, 2) and subjects(yacht) == [2, 4]
+        assert provider.retrieved == ["uid2", "uid4"] and uids(provider) == ["uid1", "uid3"]
+        monkeypatch.undo()
+        assert pull(yacht, provider).failures == []
+    assert subjects(yacht) == [1, 2, 3, 4] and provider.messages == []
+
+
+def test_room_that_cannot_be_measured_fetches_nothing(yacht, monkeypatch):
+    def free(_self):
+        raise OSError(5, "Input/output error")
+    with Provider(messages(1)) as provider:
+        monkeypatch.setattr(type(yacht.spool), "free", free)
+        ((kind, text),) = pull(yacht, provider).failures
+    assert kind == TEMPORARY and "the disk failed" in text and provider.retrieved == []

@@ -11,6 +11,7 @@ from amsmail.transport import pull_imap
 from amsmail.transport.result import PERMANENT, TEMPORARY
 from tests.mailcheck.imap_peer import ImapProvider
 from tests.mailcheck.sites import Impatient, Site, account, without_trace
+from tests.protocol.imap_server import ImapServer
 
 PLAIN = "IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS MOVE"        # no compression, so that octets can be counted
 
@@ -365,3 +366,141 @@ def test_a_later_call_asks_for_nothing_that_is_known(yacht):
         pull(yacht, provider, after="keep")
     verbs = [command.split()[0] for command in provider.commands]
     assert verbs == ["AUTHENTICATE", "COMPRESS", "SELECT", "UID", "LOGOUT"]
+
+
+# A server that does not bear COMPRESS behind the login
+
+def forgetful(server, tag, _arguments):
+    """An answer to the login of a server that drops what stands behind it."""
+    server._input = b""
+    return server._authenticate(tag, _arguments)
+
+
+class Attentive(ImapProvider):
+    """Notes which commands come together, as long as they come in the clear."""
+
+    flights = ()
+
+    def receive(self):
+        super().receive()
+        verbs = [line.split(b" ")[1].decode() for line in self._input.split(b"\r\n") if line[:1] == b"a"]
+        self.flights = [*self.flights, verbs]
+
+    def login(self):
+        """The verbs of the flight with the login, and of the next one."""
+        flights, self.flights = self.flights, ()
+        return flights[:2]
+
+
+EARLY, LATE = ["AUTHENTICATE", "COMPRESS"], [["AUTHENTICATE"], ["COMPRESS"]]
+
+
+def test_a_server_that_falls_silent_over_compress_behind_the_login(yacht, monkeypatch):
+    yacht.line = Impatient()
+    with Attentive(texts(1)) as provider:
+        assert pull(yacht, provider).failures == [] and provider.login() == LATE
+        provider.put(texts(2))
+        provider.options["answers"] = {"AUTHENTICATE": forgetful}
+        (kind, text), = pull(yacht, provider).failures
+        assert kind == TEMPORARY and "nothing came for 0.3 s" in text and provider.login() == [EARLY]
+        assert any(" quirk " in line and "COMPRESS" in line for line in yacht.log)
+        assert pull(yacht, provider).failures == [] and provider.login() == LATE
+        assert subjects(yacht) == [1, 2] and provider.uids == []
+        now = time.time()
+        for later, expected in (86000, LATE[0]), (86800, EARLY):
+            monkeypatch.setattr(time, "time", lambda later=later: now + later)
+            pull(yacht, provider)
+            assert provider.login()[0] == expected
+
+
+def test_silence_before_the_login_is_no_quirk(yacht):
+    yacht.line = Impatient()
+    with Attentive(texts(1)) as provider:
+        pull(yacht, provider)
+        say, provider._say = provider._say, lambda data: None
+        assert len(pull(yacht, provider).failures) == 1
+        assert not any(" quirk " in line for line in yacht.log)
+        provider._say = say
+        provider.login()
+        assert pull(yacht, provider).failures == [] and provider.login()[0] == EARLY
+
+
+def test_a_server_that_takes_compress_for_a_part_of_the_login(yacht, monkeypatch):
+    """It offers SASL-IR, and asks for the response all the same.  It must not refuse every second call."""
+    asked = []          # the tag of an AUTHENTICATE whose response is the next line
+    usual = ImapServer._command
+
+    def command(server, line):
+        if asked:
+            return asked.pop() + (" BAD not base64\r\n" if " " in line else " OK welcome\r\n")
+        if " AUTHENTICATE " in line:
+            asked.append(line.split()[0])
+            return "+ \r\n"
+        return "" if " " not in line else usual(server, line)
+    monkeypatch.setattr(ImapServer, "_command", command)
+    with ImapProvider(texts(1)) as provider:
+        assert [len(pull(yacht, provider).failures) for _ in range(5)] == [0, 1, 0, 0, 0]
+    assert subjects(yacht) == [1] and provider.uids == []
+
+
+@pytest.mark.parametrize("verb", ["SELECT", "UID FETCH", "UID STORE"])
+def test_silence_later_on_is_no_quirk(yacht, verb):
+    yacht.line = Impatient()
+    with Attentive(texts(1)) as provider:
+        assert pull(yacht, provider).failures == []
+        provider.put(texts(2))
+        provider.options["answers"] = {verb: ""}
+        assert len(pull(yacht, provider).failures) == 1
+        assert not any(" quirk " in line for line in yacht.log)
+        provider.options.clear()
+        provider.login()
+        assert pull(yacht, provider).failures == [] and provider.login()[0] == EARLY
+    assert subjects(yacht) == [1, 2] and provider.uids == []
+
+
+# Room on the disk
+
+def test_the_rest_of_a_message_for_which_there_is_no_room_is_left_there(yacht, monkeypatch):
+    whole = {1: texts(1)[1], 2: large(2, 300_000), 3: large(3, 100_000)}
+    octets = len(whole[2])
+    with ImapProvider(whole, capabilities=PLAIN) as provider:
+        monkeypatch.setattr(type(yacht.spool), "free", lambda self: 200_000)
+        for call in range(2):
+            result = pull(yacht, provider)
+            words = f"account owner: a message of {octets} octets does not fit on the disk"
+            assert result.failures == [(TEMPORARY, words)]
+            assert (result.done, result.kept) == ((2, 1), (0, 1))[call]
+            assert subjects(yacht) == [1, 3] and provider.uids == [2] and partials(yacht) == ["17.2"]
+        monkeypatch.undo()
+        assert pull(yacht, provider).failures == []
+        assert provider.sent < octets - 65_000
+    assert sum(command.startswith("UID FETCH 2 ") for command in provider.commands) == 1
+    assert arrived(yacht) == sorted(whole.values()) and provider.uids == [] and partials(yacht) == []
+    assert any(" goes-on " in line and "uid=2 at=65536" in line for line in yacht.log)
+
+
+def test_a_message_is_copied_when_it_is_whole_and_needs_its_room_twice(yacht, monkeypatch):
+    text = large(1, 200_000)
+    with ImapProvider({1: text}, capabilities=PLAIN) as provider:
+        for room, fits in (2 * len(text) - 65_537, False), (2 * len(text) - 65_536, True):
+            monkeypatch.setattr(type(yacht.spool), "free", lambda self, room=room: room)
+            assert (pull(yacht, provider).failures == []) == fits
+    assert arrived(yacht) == [text]
+
+
+# Order
+
+def marked(number, octets, field=b""):
+    head, _, body = large(number, octets).partition(b"\r\n\r\n")
+    return head + b"\r\n" + field + b"\r\n" + body
+
+
+def test_the_rest_of_what_is_urgent_comes_first_and_then_that_of_what_is_small(yacht):
+    whole = {1: marked(1, 300_000), 2: marked(2, 100_000), 3: marked(3, 200_000, b"X-Priority: 1 (Highest)\r\n"),
+             4: marked(4, 150_000, b"Importance: High\r\n")}
+    with ImapProvider(whole, capabilities=PLAIN) as provider:
+        assert pull(yacht, provider).failures == []
+    rests = [command.split()[2] for command in provider.commands
+             if command.startswith("UID FETCH") and "<0." not in command]
+    assert rests == ["4", "3", "2", "1"]
+    assert arrived(yacht) == sorted(whole.values())

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from tests.mailcheck.peers import CUT, Relay
-from tests.mailcheck.sites import FLOWS, Site, relay
+from tests.mailcheck.silence import fall_silent
+from tests.mailcheck.sites import FLOWS, Impatient, Site, relay
 
 CHUNKED = FLOWS["chunked"]
 
@@ -107,3 +108,81 @@ def test_a_relay_that_says_that_it_is_busy_has_no_quirk(yacht):
         provider.replies.clear()
         assert push(yacht, provider)[1] == "chunked"
     assert yacht.queued() == []
+
+
+# Silence, which may be the relay's or the line's
+
+SILENCES = {"CHUNKING": ("chunked", "pipelined"), "PIPELINING": ("pipelined", "in lock-step")}
+
+
+@pytest.fixture
+def impatient(yacht):
+    yacht.line = Impatient()
+    return yacht
+
+
+@pytest.mark.parametrize("keyword", SILENCES)
+def test_a_relay_that_takes_a_flight_and_never_answers_has_a_quirk_for_a_day(impatient, keyword, monkeypatch):
+    shaky, sure = SILENCES[keyword]
+    with Relay(FLOWS[shaky]) as provider:
+        fall_silent(provider, "MAIL")
+        result, flow = push(impatient, provider)
+        ((_, text),) = result.failures
+        assert flow == shaky and result.kept == 3 and "nothing came for 0.3 s" in text
+        assert any("quirk" in line and keyword in line for line in impatient.log)
+        del provider.reply
+        result, flow = push(impatient, provider)
+        assert flow == sure and result.done == 3 and result.failures == []
+        assert subjects(provider) == [1, 2, 3] and impatient.queued() == []
+        now = time.time()
+        for later, expected in (86000, sure), (86800, shaky):
+            impatient.enqueue()
+            monkeypatch.setattr(time, "time", lambda later=later: now + later)
+            assert push(impatient, provider)[1] == expected
+
+
+def test_a_relay_that_answers_nothing_at_all_ends_in_lock_step(impatient):
+    flows = []
+    with Relay(CHUNKED) as provider:
+        for _ in range(4):
+            fall_silent(provider, "MAIL")
+            flows.append(push(impatient, provider)[1])
+            del provider.reply
+    assert flows == ["chunked", "pipelined", "in lock-step", "in lock-step"]
+    assert len(impatient.queued()) == 3
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_silence_behind_a_message_that_was_taken_is_no_quirk(impatient, flow):
+    with Relay(FLOWS[flow]) as provider:
+        fall_silent(provider, "final", 2)
+        result, _ = push(impatient, provider)
+        assert result.done == 1 and result.kept == 2 and len(result.failures) == 1
+        assert not any("quirk" in line for line in impatient.log)
+        del provider.reply
+        assert push(impatient, provider)[1] == flow
+    assert set(subjects(provider)) == {1, 2, 3} and impatient.queued() == []
+
+
+@pytest.mark.parametrize("command", ["greeting", "EHLO", "AUTH"])
+def test_silence_before_the_first_message_is_no_quirk(impatient, command):
+    with Relay([*CHUNKED, "AUTH PLAIN"]) as provider:
+        fall_silent(provider, command)
+        impatient.configure(relay=relay(provider.port, user="yacht", password="secret"))
+        assert len(impatient.push().failures) == 1
+        assert not any("quirk" in line for line in impatient.log)
+        del provider.reply
+        assert push(impatient, provider)[1] == "chunked"
+
+
+def test_a_relay_that_needs_long_to_take_a_message_over_is_waited_for(yacht):
+    """Who gives that up sends it twice."""
+    class Strict(Impatient):
+        def patience(self, awaited):
+            return 5 if awaited == "acceptance" else 0.2
+    yacht.line = Strict()
+    with Relay(CHUNKED) as provider:
+        usual = provider.reply
+        provider.reply = lambda command, *text: (command == "final" and time.sleep(0.4)) or usual(command, *text)
+        assert push(yacht, provider)[0].failures == []
+    assert subjects(provider) == [1, 2, 3]

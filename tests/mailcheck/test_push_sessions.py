@@ -127,3 +127,51 @@ def test_a_message_that_the_relay_stumbles_over_does_not_hold_up_the_others(yach
             push(yacht, provider)
     assert yacht.states() == {"bad@far.example": "-"}
     assert len(yacht.due(0)) == 1       # a cut line is no reason for a pause
+
+
+# Order
+
+def queue(yacht, **sizes):
+    """Queues a message for each name, which is its subject: urgent if its name says so."""
+    for name, size in sizes.items():
+        field = b"X-Priority: 1 (Highest)\r\n" if name.startswith("urgent") else b""
+        yacht.enqueue(b"Subject: %s\r\n%s\r\n" % (name.encode(), field) + b"x" * size + b"\r\n", to=("a@far.example",))
+
+
+def order(yacht):
+    """The subjects of what is due, in the order in which it is sent."""
+    return [yacht.content(queued).split(b"\n")[0].partition(b": ")[2].decode() for queued in yacht.due()]
+
+
+@pytest.fixture
+def empty(tmp_path):
+    return Site(tmp_path / "yacht")
+
+
+def test_urgent_ones_first_then_small_ones_then_large_ones(empty):
+    queue(empty, large=9000, urgent_large=20_000, small=10, urgent_small=4000, medium=500)
+    wanted = ["urgent_small", "urgent_large", "small", "medium", "large"]
+    assert order(empty) == wanted
+    with Relay(FLOWS["chunked"]) as provider:
+        assert push(empty, provider).failures == []
+    assert [body.split(b"\r\n")[0].partition(b": ")[2].decode() for _, _, body in provider.accepted] == wanted
+
+
+@pytest.mark.parametrize("fails", [CUT, "450 4.2.1 Busy"], ids=["the session ends", "put off"])
+def test_an_urgent_one_that_failed_three_times_is_not_first_any_more(empty, fails):
+    """It may be why the sessions end."""
+    queue(empty, normal=10, urgent=4000)
+    for _ in range(3):
+        assert order(empty)[0] == "urgent"
+        with Relay(FLOWS["in lock-step"], at={4: fails}) as provider:       # its RCPT
+            push(empty, provider)
+        if len(order(empty)) == 1:
+            queue(empty, normal=10)
+    assert order(empty) == ["normal", "urgent"]
+
+
+def test_a_body_that_says_that_it_is_urgent_does_not_count(empty):
+    queue(empty, small=10)
+    empty.enqueue(b"Subject: quoting\r\n\r\nPriority: urgent\r\n" + b"x" * 100 + b"\r\n", to=("a@far.example",))
+    queue(empty, urgent=500)
+    assert order(empty) == ["urgent", "small", "quoting"]

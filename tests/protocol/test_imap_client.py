@@ -477,6 +477,145 @@ def test_a_folder_that_is_not_there():
     assert _failure(events) == ("folder", "[NONEXISTENT] no")
 
 
+# Compression behind the login
+
+_ABLE = imap.Known("AUTH=PLAIN IMAP4REV1 SASL-IR", "COMPRESS=DEFLATE IMAP4REV1 UIDPLUS")
+_BOTH = ["S: * OK hi", f"C: a1 {_PLAIN}", "C: a2 COMPRESS DEFLATE"]
+
+
+def _flights(server, known=imap.Known(), options=imap.Options(), ahead=None):
+    """The verbs that the client says at once, flight by flight, with its Program."""
+    program, flights = Program(options), []
+    program.known, program.ahead = known, ahead
+    usual = server.receive
+
+    def receive(data):
+        before = len(server.commands)
+        answer = usual(data)
+        if said := [command.split()[0] for command in server.commands[before:]]:
+            flights.append(said)
+        return answer
+    server.receive = receive
+    program.session(server)
+    return flights, program
+
+
+def test_compression_is_asked_for_with_the_login_only_where_it_is_known():
+    flights, program = _flights(ImapServer(_mails(10)))
+    assert flights[:2] == [["AUTHENTICATE"], ["COMPRESS"]] and program.of(imap.Ready)[0].compressed
+    flights, program = _flights(ImapServer(_mails(10)), program.known)
+    assert flights[0] == ["AUTHENTICATE", "COMPRESS"] and program.of(imap.Ready)[0].compressed
+    assert program.whole == _expected(_mails(10))
+
+
+@pytest.mark.parametrize("options, compressed", [({"compress_early": False}, True), ({"compress": False}, False)],
+                         ids=str)
+def test_compression_that_is_not_wanted_with_the_login(options, compressed):
+    flights, program = _flights(ImapServer(_mails(10)), _ABLE, imap.Options(**options))
+    assert flights[:1 + compressed] == [["AUTHENTICATE"], ["COMPRESS"]][:1 + compressed]
+    assert program.of(imap.Ready)[0].compressed == compressed and len(program.whole) == 1
+    assert any("COMPRESS" in flight for flight in flights) == compressed
+
+
+def test_compression_with_a_login_command():
+    flights, program = _flights(ImapServer(_mails(10), "IMAP4rev1 COMPRESS=DEFLATE UIDPLUS"), _ABLE)
+    assert flights[0] == ["LOGIN", "COMPRESS"] and len(program.whole) == 1
+
+
+def test_nothing_stands_behind_a_login_that_takes_more_than_one_step():
+    """The server would take it for a part of the login."""
+    events = _run(["S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN LOGINDISABLED] hi", "C: a1 AUTHENTICATE PLAIN", "S: + ",
+                   "C: AG93bmVyAHNlY3JldA==", "S: a1 OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE] in",
+                   "C: a2 COMPRESS DEFLATE"], known=_ABLE)
+    assert events == []
+    _run(["S: * OK [CAPABILITY IMAP4rev1] hi", 'C: a1 LOGIN "owner" {3}', "S: + go", "C: é!",
+          "S: a1 OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE] in", "C: a2 COMPRESS DEFLATE"], known=_ABLE, password="é!")
+
+
+@pytest.mark.parametrize("condition, text", [("NO", "[AUTHENTICATIONFAILED] no"), ("BAD", "what")])
+def test_a_login_that_is_refused_with_compress_behind_it(condition, text):
+    """What is said next is not deflated; and the login is not tried again behind an answer that is still to come."""
+    events = _run([*_BOTH, f"S: a1 {condition} {text}", "C: a3 LOGOUT"], known=_ABLE)
+    assert _failure(events) == ("login", text) and events[-1] == Closed()
+
+
+@pytest.mark.parametrize("refusal", ["NO [COMPRESSIONACTIVE] no", "BAD what"])
+def test_compress_behind_a_login_that_is_refused_is_done_without(refusal):
+    events = _run([*_BOTH, "S: a1 OK in", f"S: a2 {refusal}", 'C: a3 SELECT "INBOX"', *_EMPTY, "S: a3 OK open",
+                   "C: a4 LOGOUT"], known=_ABLE)
+    assert imap.Refused("COMPRESS", refusal.partition(" ")[2]) in events and events[-1] == Closed()
+    (ready,) = [event for event in events if isinstance(event, imap.Ready)]
+    assert not ready.compressed
+
+
+def test_nothing_is_said_behind_compress_before_its_answer():
+    events = _run([*_BOTH, "S: a1 OK in"], known=_ABLE)
+    assert events == []
+
+
+# The last word
+
+@pytest.mark.parametrize("mails, options, is_answered", [
+    ((10,), {}, True), ((10, 300), {}, True), ((), {}, False), ((10,), {"deletion": ""}, False),
+    ((10,), {"deletion": imap.FLAGGED}, True), ((10,), {"deletion": imap.MOVED, "target": "Old"}, True),
+], ids=str)
+def test_the_last_word_is_answered_with_the_deletions(mails, options, is_answered):
+    program = Program(_SMALL.but(**options)).session(ImapServer(_mails(*mails)))
+    assert program.events[-1] == Closed() and len(program.whole) == len(mails)
+    assert program.engine.is_answered == is_answered
+
+
+@pytest.mark.parametrize("answer", ["{tag} BAD no\r\n", "* BYE bye\r\n", "what?\r\n"])
+def test_a_last_word_that_is_not_answered_well_changes_nothing(answer):
+    program = Program(_SMALL.but(compress=False))
+    program.session(ImapServer(_mails(10), answers={"LOGOUT": answer}))
+    assert program.events[-1] == Closed() and program.deleted == [7] and not program.engine.is_answered
+
+
+# The order of what is large
+
+def _ranked(ranks, sizes, **options):
+    """(The UIDs whose rests were asked for, in order; the Program), where a pause is answered with its UID's rank."""
+    program = Program(_SMALL.but(compress=False, **options))
+    usual = program.answer
+    program.answer = lambda event: ranks[event.uid] if isinstance(event, imap.MessagePauses) else usual(event)
+    server = ImapServer(_mails(*sizes))
+    program.session(server)
+    rests = [command.split()[2] for command in server.commands
+             if command.startswith("UID FETCH") and "<0." not in command]
+    return list(map(int, rests)), program
+
+
+@pytest.mark.parametrize("ranks, order", [
+    ((1, 1, 1), [8, 9, 7]), ((0, 1, 1), [7, 8, 9]), ((1, 1, 0), [9, 8, 7]), ((2, 1, 0), [9, 8, 7]),
+    ((0, 1, 0), [9, 7, 8]), ((0, 2, 1), [7, 9, 8])])
+def test_ranks_decide_which_rest_comes_first_and_then_the_size(ranks, order):
+    found, program = _ranked(dict(zip((7, 8, 9), ranks)), (900, 300, 500))
+    assert found == order
+    assert _fetched(program) == _expected(_mails(900, 300, 500))
+
+
+def test_a_pause_says_how_large_the_message_is():
+    _, program = _ranked({7: 1, 8: 1}, (900, 300))
+    assert program.of(imap.MessagePauses) == [imap.MessagePauses(7, 100, 900), imap.MessagePauses(8, 100, 300)]
+
+
+def test_a_rest_that_is_not_wanted_now_is_left_for_another_call():
+    found, program = _ranked({7: 1, 8: None, 9: 0}, (900, 300, 500))
+    assert found == [9, 7] and [uid for uid, _ in program.whole] == [9, 7] and sorted(program.deleted) == [7, 9]
+    assert program.ahead.resume == {8: imap.Partial(100, _text(8, 300)[36:100], 300)}
+    assert program.events[-1] == Closed() and program.of(imap.Covered) == [imap.Covered(10)]
+    program.session(ImapServer(_mails(900, 300, 500)[1:2]))
+    assert program.of(imap.MessageGoesOn) == [imap.MessageGoesOn(8, 100)]
+    assert _fetched(program) == _expected(_mails(900, 300, 500))
+
+
+def test_no_rest_is_wanted_at_all():
+    found, program = _ranked({7: None, 8: None}, (900, 300))
+    assert found == [] and program.whole == [] and set(program.ahead.resume) == {7, 8}
+    assert program.events[-1] == Closed() and not program.deleted
+
+
 def test_nothing_is_sent_behind_a_command_that_changes_the_connection():
     server = ImapServer(_mails(10), answers={"COMPRESS": "{tag} NO [COMPRESSIONACTIVE] no\r\n"})
     program = Program().session(server)

@@ -208,6 +208,59 @@ def test_a_login_that_is_refused_in_a_flight(replies, text):
     assert not any(isinstance(event, pop3.Choose) for event in events)
 
 
+# Servers that offer PIPELINING and drop what they have read behind the login.
+
+_LISTINGS = ["C: UIDL", "C: LIST"]
+
+
+@pytest.mark.parametrize("product", ["Courier Mail Server", "courier", "COURIER 5.1 POP3"])
+def test_courier_gets_nothing_behind_the_login(product):
+    events = _run([*_CAPA[:-1], f"S: IMPLEMENTATION {product}", "S: .", *_FLIGHT[:2], "S: +OK", "S: +OK", *_LISTINGS,
+                   *_lists(10, 20), "C: RETR 1", "C: RETR 2", *_BODY, *_BODY, "C: DELE 1", "C: DELE 2", "C: QUIT",
+                   *["S: +OK"] * 3], [1, 2], known=None)
+    assert [message.number for message in _deleted(events)] == [1, 2] and events[-1] == Closed()
+
+
+@pytest.mark.parametrize("product", ["Dovecot", "Cyrus POP3 server v3.8", "Not-Courier"])
+def test_others_get_the_listings_behind_the_login(product):
+    events = _run([*_CAPA[:-1], f"S: IMPLEMENTATION {product}", "S: .", *_FLIGHT, *_lists(), *_QUIT], known=None)
+    assert events[-1] == Closed()
+
+
+def test_what_a_server_cannot_bear_behind_the_login_waits():
+    events = _run(["S: +OK ready", *_FLIGHT[:2], "S: +OK", "S: +OK", *_LISTINGS, *_lists(10), "C: RETR 1", *_BODY,
+                   "C: DELE 1", "C: QUIT", "S: +OK", "S: +OK"], [1], known=_ABLE, avoid=[pop3.BEHIND_LOGIN])
+    assert [message.number for message in _deleted(events)] == [1]
+
+
+def test_auth_has_nothing_behind_it_either():
+    events = _run(["S: +OK", "C: AUTH PLAIN AG93bmVyAHNlY3JldA==", "S: +OK", *_LISTINGS, *_lists(), *_QUIT],
+                  known={"PIPELINING": [], "SASL": ["PLAIN"], "IMPLEMENTATION": ["COURIER"]})
+    assert pop3.Choose((), True) in events
+
+
+def test_pipelining_that_a_server_cannot_do_is_not_used():
+    events = _run([*_LISTS, "C: RETR 1", *_BODY, "C: RETR 2", *_BODY, "C: DELE 1", "S: +OK", "C: DELE 2", "S: +OK",
+                   *_QUIT], [1, 2], known=_ABLE, avoid=["PIPELINING"])
+    assert [message.number for message in _deleted(events)] == [1, 2]
+
+
+@pytest.mark.parametrize("lines, is_logged_in", [
+    (["S: +OK ready", "C: USER owner"], False), ([*_LOGIN[:-1]], False), ([*_LOGIN, "C: UIDL"], True),
+    ([*_LOGIN[:-1], "S: -ERR no", "C: QUIT"], False)])
+def test_whether_the_server_has_let_us_in(lines, is_logged_in):
+    client = pop3.Pop3Client("owner", "secret", False, _NOTHING)
+    talk(client, lines, None)
+    assert client.is_logged_in == is_logged_in
+
+
+@pytest.mark.parametrize("last, is_answered", [("S: +OK", True), ("S: -ERR no", False), ("--close", False)])
+def test_whether_the_last_word_was_answered(last, is_answered):
+    client = pop3.Pop3Client("owner", "secret", False, _NOTHING)
+    talk(client, [*_LISTS, "C: QUIT", last], lambda event: ((), ()))
+    assert client.is_answered == is_answered
+
+
 # With PIPELINING
 
 _BODY = ["S: +OK", "S: x", "S: ."]

@@ -108,7 +108,8 @@ def test_the_answer_to_quit_changes_nothing(last):
 @pytest.mark.parametrize("hello, commands", [
     (_CHUNKED, [*_to("a"), *_CHUNK, "C: QUIT", "S: 250 ok", "S: 250 ok"]),
     (_PIPELINED, [*_to("a"), "C: DATA", "S: 250 ok", "S: 250 ok", "S: 354 go", *_STUFFED, "C: RSET", "C: QUIT"]),
-    (_LOCK_STEP, [*itertools.chain(*([command, "S: 250 ok"] for command in _to("a"))), "C: DATA", "S: 354 go", *_STUFFED]),
+    (_LOCK_STEP, [*itertools.chain(*([command, "S: 250 ok"] for command in _to("a"))), "C: DATA", "S: 354 go",
+                  *_STUFFED]),
 ], ids=["chunked", "pipelined", "lock-step"])
 def test_a_reply_to_an_address_is_none_to_a_message(hello, commands, status):
     """The server said something too much before: its replies are all one late."""
@@ -330,3 +331,45 @@ def test_what_is_said_before_the_body_is_not_its_final_reply(hello):
                 client.answer(next(messages))
     assert "before it is asked" in event.why and _outcomes(events) == {}
     assert said.endswith(b"DATA\r\n") and to_wire(_TEXT) not in said
+
+
+# What is awaited
+
+def _awaits(hello, messages, replies):
+    """What the client awaits each time that it waits, from the first MAIL on."""
+    client = smtp.SmtpClient("yacht.example", False, smtp.Login("", ""))
+    waiting, pieces = iter([*messages, None]), {}
+    answers = {smtp.NextMessage: lambda event: next(waiting),
+               smtp.ReadBody: lambda event: next(pieces.setdefault(event.key, iter([_TEXT, b""])))}
+    hellos, found = [line[3:] for line in hello if line[0] == "S"], []
+    for reply in [*hellos, *replies]:
+        client.receive(f"{reply}\r\n".encode())
+        while (event := client.next_event()) is not None and not isinstance(event, Closed):
+            if event.asks:
+                client.answer(answers[type(event)](event))
+        found.append(client.awaits)
+    return found[len(hellos) - 1:]
+
+
+# The replies to two messages, and what is awaited before each of them and at the end.
+_REPLY, _END = "reply", "acceptance"
+_AWAITED = {
+    "chunked": (_CHUNKED, [_REPLY, _REPLY, _END, _REPLY] * 2 + [_REPLY]),
+    "pipelined": (_PIPELINED, [_REPLY, _REPLY, _REPLY, _END, _REPLY] * 2),
+    "in lock-step": (_LOCK_STEP, [_REPLY, _REPLY, _REPLY, _END] * 2),
+}
+
+
+@pytest.mark.parametrize("flow, hello, awaited", [(flow, *rest) for flow, rest in _AWAITED.items()], ids=_AWAITED)
+def test_what_is_awaited(flow, hello, awaited):
+    """Only the reply to a whole message is one that nobody may give up soon."""
+    replies = {"chunked": ["250 ok"] * 4 * 2, "pipelined": ["250 ok", "250 ok", "354 go", "250 kept", "250 reset"] * 2,
+               "in lock-step": ["250 ok", "250 ok", "354 go", "250 kept"] * 2}[flow]
+    found = _awaits(hello, [_ONE, _THREE], replies)
+    assert found[:len(awaited)] == awaited
+
+
+@pytest.mark.parametrize("refusal", ["550 who", "452 full"])
+def test_where_no_body_goes_out_no_acceptance_is_awaited(refusal):
+    assert _END not in _awaits(_LOCK_STEP, [_ONE], ["250 ok", refusal, "250 reset"])
+    assert _END not in _awaits(_PIPELINED, [_ONE], ["250 ok", refusal, "554 no recipients", "250 reset"])

@@ -51,7 +51,35 @@ def test_what_is_said_about_a_wrong_one(path, tmp_path):
     expected = [f"{copy}:{line[3:]}" for line in path.read_text().splitlines() if line.startswith("#: ")]
     with pytest.raises(ConfigError) as caught:
         config.load(str(copy))
-    assert sorted(caught.value.problems) == sorted(e.replace(": ", ": ", 1).replace(".cfg: ", ".cfg:") for e in expected)
+    assert sorted(caught.value.problems) == sorted(line.replace(".cfg: ", ".cfg:") for line in expected)
+
+
+@pytest.mark.parametrize("rate, rates", [
+    ("64", (64_000, 64_000)), ("256/1024", (256_000, 1_024_000)), ("2.4", (2400, 2400)), ("9.6/2.4", (9600, 2400)),
+    ("0.001", (1, 1)), ("", (0, 0))])
+def test_the_rate_of_a_link(good, rate, rates):
+    config_file.edit(str(good), {("links", "gsm", "rate"): rate})
+    assert config.load(str(good)).links["gsm"]["rate"] == rates
+
+
+@pytest.mark.parametrize("round_trip, seconds", [("0.7", 0.7), ("2", 2.0), ("1.85", 1.85), ("", 0.0)])
+def test_the_round_trip_of_a_link(good, round_trip, seconds):
+    config_file.edit(str(good), {("links", "gsm", "round_trip"): round_trip})
+    assert config.load(str(good)).links["gsm"]["round_trip"] == seconds
+
+
+def test_of_a_link_nothing_need_be_known(good):
+    link = config.load(str(good)).links["gsm"]
+    assert (link["rate"], link["round_trip"]) == ((0, 0), 0.0)
+
+
+@pytest.mark.parametrize("key, value", [
+    *(("rate", rate) for rate in ("-1", "64k", "64/", "/64", "64/0", "0/64", "1/2/3", "64 /128", "1e3", "12345678",
+                                  "0.0001", "inf", "６４")),
+    *(("round_trip", seconds) for seconds in ("-1", "0.0", "1,8", "700ms", "1e1", "nan", "1234", "0.0001", "."))])
+def test_figures_of_a_link_that_make_no_sense(good, key, value):
+    with pytest.raises(ConfigError, match=rf"\[links\] gsm {key}: found .*; expected (kbit/s|seconds), such as"):
+        config_file.edit(str(good), {("links", "gsm", key): value})
 
 
 @pytest.mark.parametrize("mode, words", [(0o644, "lets everybody on this machine at the passwords"),
@@ -183,7 +211,8 @@ class TestCompiled:
 
 
 def mailcfg(*words, stdin=""):
-    return subprocess.run([sys.executable, CHECKOUT / "bin/mailcfg", *words], input=stdin, capture_output=True, text=True)
+    return subprocess.run([sys.executable, CHECKOUT / "bin/mailcfg", *words], input=stdin, capture_output=True,
+                          text=True)
 
 
 def test_mailcfg_check(good):
