@@ -7,7 +7,7 @@ from ..real.conftest import (boxes, courier, dovecot, dovecot_with_imap, exim, f
                              provider_certificate)
 from ..real.process import public_folder
 from . import table
-from .test_mailcheck import link, site
+from .calls import link, site
 from .yacht import Yacht
 
 __all__ = ["boxes", "courier", "dovecot", "dovecot_with_imap", "exim", "folder", "link", "opensmtpd", "postfix",

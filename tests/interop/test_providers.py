@@ -7,9 +7,10 @@ from base64 import encodebytes
 import pytest
 
 from ..real.test_pull_imap import Bridge
+from .calls import mailcheck
 from .messages import EIGHT_BIT, MESSAGES, PLAIN, letter, on_wire
 from .table import shows
-from .test_mailcheck import account, mailcheck
+from .test_mailcheck import account
 
 FIXTURES = {"Courier": "courier", "Dovecot": "dovecot_with_imap"}
 PAIRS = [("Courier", "POP3"), ("Courier", "IMAP"), ("Dovecot", "IMAP")]

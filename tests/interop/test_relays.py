@@ -4,9 +4,10 @@ import pytest
 
 from ..real.conftest import PASSWORDS, REFUSED
 from ..real.postfix import Postfix
+from .calls import mailcheck, relay
 from .messages import EIGHT_BIT, MESSAGES, PLAIN, below_trace, letter
 from .table import shows
-from .test_mailcheck import mailcheck, nothing_was_sent, relay
+from .test_mailcheck import nothing_was_sent
 
 MANY = 30
 TLS = {"plain": "none", "STARTTLS": "starttls", "implicit TLS": "implicit"}
