@@ -103,6 +103,8 @@ class _Run:
         self._dialled = Dialled(self._spool.state("dialled"))
         self._may_stop = False
         self._worker = None
+        self._is_starting = False   # the worker: it cannot be ended yet, and must not be left behind
+        self._stopped_by = ""
         self._kept = 0              # messages that wait for another run
         self._troubles = []         # (TEMPORARY or PERMANENT, text), in order
 
@@ -186,9 +188,11 @@ class _Run:
         if self._may_stop:
             self._may_stop = False
             name = signal.Signals(number).name
-            if self._worker is None:
+            self._stopped_by = f"stopped by {name}"
+            if self._worker is not None:
+                self._worker.end(self._stopped_by)
+            elif not self._is_starting:
                 raise Stopped(name)
-            self._worker.end(f"stopped by {name}")
 
     def _down(self, name, link):
         """Hangs up, twice if need be; the record stays if the link did not come down, so that the next run tries."""
@@ -209,7 +213,11 @@ class _Run:
     def _work(self, link, limit):
         """Runs the worker until it ends or the call's time is over, and gives its results."""
         results = []
+        self._is_starting = True
         self._worker = worker = Worker(self._site.path, self._log.session, self._everything, link)
+        self._is_starting = False
+        if self._stopped_by:
+            worker.end(self._stopped_by)
         alarm = threading.Timer(limit, worker.end, [f"the call took longer than call_limit, {limit} s"])
         alarm.start()
         try:

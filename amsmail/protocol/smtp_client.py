@@ -182,6 +182,8 @@ class SmtpClient(ScriptEngine):
             message = under_way.pop(0)
             mail, recipients = yield from self._transaction_replies(message)
             final = yield from self._acceptance()
+            if final.status in _OF_ADDRESSES:
+                raise PeerError(f"the server's replies got out of step with our commands: {final} to a whole message")
             if final.code in _NOT_UNDERSTOOD and mail.ok and any(reply.ok for reply in recipients):
                 yield Quirk("CHUNKING", final)
                 final = _UNEXPECTED
@@ -335,12 +337,10 @@ class SmtpClient(ScriptEngine):
             raise PeerError(f"the server speaks before it is asked: {self._input.take(80)!r}")
 
     def _acceptance(self):
-        """The reply to a whole message.  Raises PeerError if it can only be that to MAIL or RCPT."""
+        """The reply to a whole message."""
         self.awaits = ACCEPTANCE
         reply = yield from self._reply()
         self.awaits = REPLY
-        if reply.status in _OF_ADDRESSES:
-            raise PeerError(f"the server's replies got out of step with our commands: {reply} to a whole message")
         return reply
 
     def _good_bye(self):
@@ -370,7 +370,8 @@ _FLOWS = {
     "pipelined": SmtpClient._pipelined,
     "in lock-step": SmtpClient._in_lock_step,
 }
-# Nobody says of a message that it is an address that is right (RFC 3463, section 3.2: X.1.0, X.1.5).
+# Hardly anybody says of a message that it is an address that is right (RFC 3463, section 3.2: X.1.0, X.1.5).  Where all is
+# in one flow that is the sign of a reply too many; in the other flows nothing can be pending when the body is sent.
 _OF_ADDRESSES = {"2.1.0", "2.1.5"}
 _UNEXPECTED = Reply(451, "4.5.0", "The server's answers were out of order")
 

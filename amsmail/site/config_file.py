@@ -352,7 +352,7 @@ def _rate(text):
 
 
 def _seconds(text):
-    match = re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", text)
+    match = re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", text)
     if text and not (match and float(text)):
         raise _Wrong("seconds, such as 0.7")
     return float(text or 0)

@@ -61,19 +61,26 @@ class CallCarrier(SocketCarrier):
 
     def receive(self, timeout):
         """As SocketCarrier.receive."""
+        data = self._while_it_moves(super().receive, timeout)
+        if not data and self._call.is_over:
+            raise StreamError(_OVER)
+        return data
+
+    def _send_some(self, data, timeout):
+        # The kernel takes more only when a third of its buffer is free again: on a slow line that is minutes.
+        return self._while_it_moves(super()._send_some, data, timeout)
+
+    def _while_it_moves(self, action, *arguments):
+        """Does something that may time out, and again as long as the peer acknowledged something meanwhile."""
         while True:
             unsent = self._unsent()
             try:
-                data = super().receive(timeout)
+                return action(*arguments)
             except TimedOut as silence:
                 left = self._unsent()
-                if unsent and left < unsent:
-                    continue
-                silence.was_heard = left == 0
-                raise
-            if not data and self._call.is_over:
-                raise StreamError(_OVER)
-            return data
+                if not unsent or left >= unsent:
+                    silence.was_heard = left == 0
+                    raise
 
     def reset(self):
         """Closes without TCP's good-bye (RST, no FIN): when both sides have said their last word it would cost half a

@@ -50,10 +50,14 @@ class SocketCarrier:
     def send(self, data, timeout):
         """Sends all of `data`.  Raises StreamError."""
         view = memoryview(data)
+        while view:
+            view = view[self._send_some(view[:_PIECE], timeout):]
+
+    def _send_some(self, data, timeout):
+        """Sends as much as can be sent now, at least one octet; gives how many."""
         try:
             self._socket.settimeout(timeout)
-            while view:
-                view = view[self._socket.send(view[:_PIECE]):]
+            return self._socket.send(data)
         except TimeoutError as error:
             raise TimedOut(f"the peer took nothing for {timeout:g} s") from error
         except OSError as error:

@@ -19,6 +19,7 @@ PORTS = {
 _FRESH = 86400                  # seconds for which addresses are used without being looked up again
 _SO_MAX_PACING_RATE = 47        # Linux; `socket` does not name it
 _PAYLOAD = 0.96                 # what headers leave of a full packet
+_MOST = 1 << 30                 # what an option can hold, and more than any line of this kind needs
 _LEAST_BUFFER = 5000            # octets: three packets
 
 
@@ -38,7 +39,7 @@ class Provider:
     def connect(self):
         """A Stream to the server, in TLS already where TLS is implicit.  Raises StreamError."""
         tried = {}
-        if self.addresses and not is_address(self.host):
+        if self._is_pinned:
             looked_up, *pinned = self.addresses
             try:
                 stream = self._stream(pinned, tried)
@@ -47,7 +48,8 @@ class Provider:
                     raise
                 # Else perhaps it has moved.
             else:
-                if abs(time.time() - looked_up) > _FRESH:
+                self._pin(pinned, stream.peer, looked_up)
+                if not _is_fresh(looked_up):
                     threading.Thread(target=self._look_up, daemon=True).start()
                 return stream
         try:
@@ -55,8 +57,15 @@ class Provider:
         except ResolveError as error:
             raise StreamError(str(error)) from error
         stream = self._stream(found, tried)
-        self._pin(found, first=stream.peer)
+        self._pin(found, stream.peer, time.time())
         return stream
+
+    @property
+    def _is_pinned(self):
+        """Whether the addresses of an earlier call are to be used.  Where no certificate says whose they are, old ones
+        may be anybody's by now."""
+        return self.addresses and not is_address(self.host) and (
+            self._settings["tls"] != "none" or _is_fresh(self.addresses[0]))
 
     def start_tls(self, stream):
         """Does the handshake, and makes sure that it is the right server.  Raises StreamError."""
@@ -70,12 +79,13 @@ class Provider:
                 self.addresses = None       # perhaps it has moved, and this is somebody else
             raise type(error)(f"{self.host} port {self.port}: {error}") from error
 
-    def _pin(self, found, first=None):
-        self.addresses = [int(time.time()), *sorted(found, key=lambda address: address != first)]
+    def _pin(self, found, first, when):
+        """The one that took us goes first: one before it that is dead would be waited for in each call."""
+        self.addresses = [int(when), *sorted(found, key=lambda address: address != first)]
 
     def _look_up(self):
         try:
-            self._pin(addresses(self.host))
+            self._pin(addresses(self.host), self.addresses[1], time.time())
         except ResolveError:
             pass            # the old ones still do
 
@@ -98,14 +108,16 @@ class Provider:
         return stream
 
     def _connected(self, address):
-        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-        sock.settimeout(self._line.patience(line_facts.CONNECT))
-        self._fit_to_line(sock)
-        carrier = self._call.carrier(sock)
+        carrier = None
         try:
+            sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+            sock.settimeout(self._line.patience(line_facts.CONNECT))
+            self._fit_to_line(sock)
+            carrier = self._call.carrier(sock)
             sock.connect((address, self.port))
         except OSError as error:
-            carrier.reset()
+            if carrier:
+                carrier.reset()
             why = "no answer" if isinstance(error, TimeoutError) else error.strerror or error
             raise StreamError(f"{self.host} port {self.port} cannot be reached: {why}") from error
         return carrier
@@ -115,7 +127,17 @@ class Provider:
         what they hold is in the way of the other sessions and of TCP's acknowledgements."""
         up, down = self._line.rates
         if up and sys.platform == "linux":
-            sock.setsockopt(socket.SOL_SOCKET, _SO_MAX_PACING_RATE, max(1, int(up / 8 * _PAYLOAD)))
+            _set(sock, _SO_MAX_PACING_RATE, max(1, int(up / 8 * _PAYLOAD)))
         if down and self._line.round_trip:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
-                            max(_LEAST_BUFFER, int(1.5 * down / 8 * self._line.round_trip)))
+            _set(sock, socket.SO_RCVBUF, max(_LEAST_BUFFER, int(1.5 * down / 8 * self._line.round_trip)))
+
+
+def _is_fresh(looked_up):
+    return abs(time.time() - looked_up) <= _FRESH
+
+
+def _set(sock, option, value):
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, option, min(value, _MOST))
+    except OSError:
+        pass            # the system does not know it: then without

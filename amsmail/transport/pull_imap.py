@@ -14,13 +14,13 @@ from amsmail.store.partials import Partials
 from amsmail.store.seen_uids import SeenUids
 from amsmail.transport.inbound import ALL, DELETE, KEEP, Arrival, Session
 from amsmail.transport.result import PERMANENT, TEMPORARY
-from amsmail.transport.session import UNSURE
 from amsmail.wire.urgency import HEADER_CAP, NORMAL, URGENT, is_urgent
 
 _DELETIONS = {"expunge": imap.EXPUNGED, "flag": imap.FLAGGED, "move": imap.MOVED}
 _TEMPORARY_CODES = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]")       # RFC 5530
 _COMPRESS = "COMPRESS"      # what a server may not bear behind the login
 _BEGIN = 1 << 16            # octets that are fetched of every message at first
+_LEAST_ROOM = 2 * _BEGIN    # octets on the disk
 _CHECKPOINT = 10            # seconds of a message's octets that a power cut may cost
 
 
@@ -37,13 +37,17 @@ class ImapSession(Session):
         self._open = {}             # UID -> size, of messages that are not whole: 0 if unknown, or nothing came yet
         self._failed_uids = {}      # UID -> why nothing more of it is taken in this session
         self._is_newest = False     # the first UID that comes is the first that counts
-        self._is_ready = self._covered = self._failed = False
+        self._covered = self._failed = False
         self._refusal = ""
         self._checkpoint_at = 0
 
     def run(self):
         """The whole session.  Raises StreamError and OSError."""
         self.prepare()
+        if self.spool.free() < _LEAST_ROOM:
+            # What comes first cannot be weighed before it comes: it would come in every call, for nothing.
+            self.result.fail(TEMPORARY, "the disk is full: nothing is fetched")
+            return
         self._uids = SeenUids(self.seen, self.account["folder"])
         take = self._ahead()
         engine = imap.ImapClient(self.account["user"], self.account["password"], self.starttls, self._options(),
@@ -86,10 +90,10 @@ class ImapSession(Session):
                             compress_early=_COMPRESS not in self.avoided())
 
     def suspects(self):
-        return _COMPRESS if self._engine.has_hurried and not self._is_ready else None
+        return _COMPRESS if self._engine.has_hurried and not self.is_welcome else None
 
     def _ready(self, event):
-        self._is_ready = True
+        self.is_welcome = True
         self.remember(imap=[event.known.before, event.known.after])
 
     # What is remembered from call to call
@@ -325,7 +329,7 @@ class ImapSession(Session):
         self.result.fail(TEMPORARY if temporary else PERMANENT, f"{words[event.why]}: {event.text}")
         self.remember(imap=None)
         if keyword := self.suspects():          # perhaps it took what stood behind the login for a part of that
-            self.avoid(keyword, event.text, UNSURE)
+            self.suspect(keyword, event.text)
 
     def _closed(self, event):
         if event.why:

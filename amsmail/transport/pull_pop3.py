@@ -54,7 +54,7 @@ class Pop3Session(Session):
     # What to fetch
 
     def _choose(self, event):
-        self._has_listed = True
+        self._has_listed = self.is_welcome = True
         after, now = self.account["after"], time.time()
         if not event.has_uids:
             if after != DELETE or self.account["backlog"] != ALL:

@@ -102,7 +102,9 @@ class _Push(ProviderSession):
 
     def _ready(self, event):
         self._ready_event = event
-        offers = sorted(event.extensions)
+        self.is_welcome = True
+        # Only of these: the hosts behind one name may differ in others.
+        offers = [keyword for keyword in _SHAKY.values() if keyword in event.extensions]
         if self.known.get("offers", offers) != offers:
             self.remember(avoid=None)      # it was changed: what it could not do, it may be able to do now
         self.remember(offers=offers)
@@ -219,4 +221,4 @@ class _Push(ProviderSession):
         self.result.fail(TEMPORARY, event.why)
         if _BUSY not in event.why and (keyword := self.suspects()):     # a 421 says itself why it goes
             # It gave up before it took one message: perhaps it cannot do what it offers.  The next call does without.
-            self.avoid(keyword, event.why)
+            self.suspect(keyword, event.why)

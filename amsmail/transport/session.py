@@ -10,9 +10,9 @@ from amsmail.transport.connect import Provider
 from amsmail.transport.result import PERMANENT, TEMPORARY, Result
 
 
-# How long what a server offers and cannot do is left alone, in seconds: where it said so or went, and where it fell
-# silent, which may have been the line after all.
-_SURE, UNSURE = 30 * 86400, 86400
+# How long what a server offers and cannot do is left alone, in seconds: where it said so, and where it fell silent or
+# went, which may have been the line after all.
+_SURE, _UNSURE = 30 * 86400, 86400
 
 
 class ProviderSession:
@@ -23,6 +23,7 @@ class ProviderSession:
         self.site, self.spool, self.call, self.log, self.progress = site, spool, call, log, progress
         self.result = Result(name)
         self.known = None
+        self.is_welcome = False         # the server is the right one, and let us in
         self._provider = self._stream = self._engine = self._ended = None
 
     def meet(self, service, settings, known_as):
@@ -71,7 +72,12 @@ class ProviderSession:
             return
         self.result.fail(PERMANENT if isinstance(error, Untrusted) else TEMPORARY, str(error))
         if isinstance(error, TimedOut) and error.was_heard and (keyword := self.suspects()):
-            self.avoid(keyword, str(error), UNSURE)
+            self.suspect(keyword, str(error))
+
+    def suspect(self, keyword, why):
+        """Does without something for a while; the second time for long: who calls less often than that while must get
+        over it too."""
+        self.avoid(keyword, why, _SURE if keyword in self.known.get("avoid", {}) else _UNSURE)
 
     def remember(self, **values):
         """Remembers what saves time in the next call."""
@@ -87,7 +93,7 @@ class ProviderSession:
             in_order = self._ended and not self._ended.why and not self._engine.is_answered
             (self._stream.close if in_order else self._stream.reset)()
             self.result.count(self._stream)
-            self.remember(addresses=self._provider.addresses)
+            self.remember(addresses=self._provider.addresses if self.is_welcome else None)
 
 
 def result_of(session):

@@ -1,6 +1,7 @@
 """Connections to providers: a name is looked up on the air once, and the end of a session costs no packet more than it
 must."""
 
+import errno
 import socket
 import subprocess
 import threading
@@ -13,9 +14,10 @@ from amsmail.site.resolve import ResolveError, addresses, is_address
 from amsmail.store.known import Known
 from amsmail.transport import connect
 from amsmail.transport.call import Call
+from amsmail.transport.line import Line
 from amsmail.transport.result import PERMANENT, TEMPORARY
 from tests.mailcheck.imap_peer import ImapProvider
-from tests.mailcheck.peers import Provider, Relay
+from tests.mailcheck.peers import CUT, Provider, Relay
 from tests.mailcheck.sites import FLOWS, Impatient, Site, account, relay
 
 NAME = "yacht.example"          # in the certificate
@@ -177,10 +179,10 @@ def test_the_addresses_of_an_address_are_itself(monkeypatch):
 # ... and again after a day, while the session goes on
 
 @contextmanager
-def slow_relay(resolver):
+def slow_relay(resolver, certificate):
     """A relay that waits at MAIL until a look-up that has begun is over, and not before: so the session and the look-up
     are under way at the same time."""
-    with Relay() as provider:
+    with Relay(certificate=certificate, implicit=True) as provider:
         usual = provider.reply
 
         def reply(command, *text):
@@ -194,20 +196,20 @@ def slow_relay(resolver):
 
 
 @pytest.mark.parametrize("age", [2 * DAY, -2 * DAY], ids=["old", "by a clock that went back"])
-def test_old_addresses_are_refreshed_while_the_session_goes_on(yacht, resolver, tried, age):
+def test_old_addresses_are_refreshed_while_the_session_goes_on(yacht, resolver, tried, age, certificate):
     resolver.found, resolver.go_on = (HERE, NEW), threading.Event()
-    with slow_relay(resolver) as provider:
+    with slow_relay(resolver, certificate) as provider:
         pin(yacht, provider, HERE, age=age)
-        assert push(yacht, provider).failures == []
+        assert push(yacht, provider, tls="implicit", ca_file=certificate.path).failures == []
         assert len(provider.accepted) == 1 and pinned(yacht, provider) == (0, [HERE, NEW])
     assert resolver.asked == [NAME] and tried == [HERE]
 
 
-def test_a_look_up_that_fails_keeps_the_old_ones(yacht, resolver):
+def test_a_look_up_that_fails_keeps_the_old_ones(yacht, resolver, certificate):
     resolver.found, resolver.go_on = (), threading.Event()
-    with slow_relay(resolver) as provider:
+    with slow_relay(resolver, certificate) as provider:
         pin(yacht, provider, HERE, age=5.5 * DAY)
-        assert push(yacht, provider).failures == []
+        assert push(yacht, provider, tls="implicit", ca_file=certificate.path).failures == []
         assert len(provider.accepted) == 1 and pinned(yacht, provider) == (5, [HERE])
     assert resolver.asked == [NAME]
 
@@ -431,3 +433,127 @@ def wait_for(condition):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.005)
+
+
+# Whose addresses they are
+
+@pytest.mark.parametrize("age", [2 * DAY, -2 * DAY], ids=["old", "by a clock that went back"])
+def test_without_tls_old_addresses_are_looked_up_first(yacht, resolver, tried, age):
+    """They may be anybody's by now, and no certificate would tell."""
+    with Relay() as provider, Impostor(GONE, provider) as stranger:
+        pin(yacht, provider, GONE, age=age)
+        assert push(yacht, provider).failures == []
+        assert len(provider.accepted) == 1 and pinned(yacht, provider) == (0, [HERE])
+        assert (stranger.sessions, stranger.said) == (0, [])
+    assert resolver.asked == [NAME] and tried == [HERE]
+
+
+def test_without_tls_old_addresses_are_no_way_out_when_the_look_up_fails(yacht, resolver, tried):
+    resolver.found = ()
+    with Relay() as provider:
+        pin(yacht, provider, HERE, age=2 * DAY)
+        (kind, text), = push(yacht, provider).failures
+    assert kind == TEMPORARY and "has no address" in text and tried == [] and provider.sessions == 0
+
+
+@pytest.mark.parametrize("replies", [{"greeting": "554 5.7.1 No mail here"}, {"EHLO": CUT},
+                                     {"AUTH": "535 5.7.8 Who are you?"}], ids=lambda replies: next(iter(replies)))
+def test_addresses_where_we_were_not_let_in_are_forgotten(yacht, resolver, tried, replies):
+    settings = {"user": "yacht", "password": "secret"}
+    with Relay(["AUTH PLAIN"]) as provider:
+        with Impostor(GONE, provider, extensions=["AUTH PLAIN"], replies=replies):
+            pin(yacht, provider, GONE, HERE)
+            assert len(push(yacht, provider, **settings).failures) == 1
+            assert known(yacht, provider).get("addresses") is None
+        assert push(yacht, provider, **settings).failures == []
+        assert pinned(yacht, provider) == (0, [HERE])
+    assert resolver.asked == [NAME] and tried == [GONE, HERE]
+
+
+def test_addresses_where_a_pull_was_not_let_in_are_forgotten(yacht, resolver):
+    with Provider([], replies={"PASS": "-ERR Who are you?"}) as pop, \
+            ImapProvider({}, answers={"AUTHENTICATE": "{tag} NO Who are you?"}) as imap:
+        for provider, kind in (pop, "pop3"), (imap, "imap"):
+            resolver.asked.clear()
+            for _ in range(2):
+                yacht.configure(accounts=account(provider.port, type=kind, host=NAME))
+                assert len(yacht.pull().failures) == 1
+            assert resolver.asked == [NAME, NAME] and provider.sessions == 2
+
+
+# Which address goes first
+
+def test_the_pinned_address_that_took_us_goes_first_from_then_on(yacht, resolver, tried):
+    with Relay() as provider:
+        pin(yacht, provider, GONE, HERE, age=DAY / 2)
+        before = known(yacht, provider).get("addresses")[0]
+        for _ in range(2):
+            assert push(yacht, provider).failures == []
+        assert known(yacht, provider).get("addresses") == [before, HERE, GONE]      # no look-up made them younger
+    assert tried == [GONE, HERE, HERE] and resolver.asked == []
+
+
+def test_it_stays_first_when_the_addresses_are_refreshed(yacht, resolver, tried, certificate):
+    resolver.found, resolver.go_on = (GONE, HERE, NEW), threading.Event()
+    with slow_relay(resolver, certificate) as provider:
+        settings = {"tls": "implicit", "ca_file": certificate.path}
+        pin(yacht, provider, GONE, HERE, age=2 * DAY)
+        assert push(yacht, provider, **settings).failures == []
+        assert pinned(yacht, provider) == (0, [HERE, GONE, NEW])
+        resolver.go_on = None
+        assert push(yacht, provider, **settings).failures == []
+    assert tried == [GONE, HERE, HERE] and resolver.asked == [NAME]
+
+
+# What the system cannot do
+
+def without(monkeypatch, families=(), options=()):
+    """A system that does not know these address families and socket options."""
+    class Socket(socket.socket):
+        def __init__(self, family=-1, *arguments, **named):
+            if family in families:
+                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+            super().__init__(family, *arguments, **named)
+
+        def setsockopt(self, level, option, *value):
+            if level == socket.SOL_SOCKET and option in options:
+                refused.append(option)
+                raise OSError(errno.ENOPROTOOPT, "Protocol not available")
+            super().setsockopt(level, option, *value)
+    refused = []
+    monkeypatch.setattr(socket, "socket", Socket)
+    return refused
+
+
+def test_after_an_address_of_a_family_that_the_system_lacks_comes_the_next(yacht, resolver, tried, monkeypatch):
+    resolver.found = ("::1", HERE)
+    with Relay() as provider:
+        without(monkeypatch, families=[socket.AF_INET6])
+        assert push(yacht, provider).failures == []
+        assert pinned(yacht, provider) == (0, [HERE, "::1"])
+    assert tried == ["::1", HERE] and len(provider.accepted) == 1
+
+
+def test_only_addresses_of_a_family_that_the_system_lacks(yacht, resolver, monkeypatch):
+    resolver.found = ("::1",)
+    with Relay() as provider:
+        without(monkeypatch, families=[socket.AF_INET6])
+        (kind, text), = push(yacht, provider).failures
+    assert kind == TEMPORARY and "cannot be reached: Address family not supported by protocol" in text
+
+
+def test_an_option_that_the_system_does_not_know_is_done_without(yacht, monkeypatch):
+    yacht.line = Line((64000, 64000), 0.7)
+    options = [connect._SO_MAX_PACING_RATE, socket.SO_RCVBUF]
+    with Relay() as provider:
+        refused = without(monkeypatch, options=options)
+        assert push(yacht, provider, host=HERE).failures == []
+    assert refused == options and len(provider.accepted) == 1
+
+
+@pytest.mark.parametrize("rate", [9_999_999_000, 10**15])
+def test_a_rate_larger_than_an_option_can_hold(yacht, rate):
+    yacht.line = Line((rate, rate), 1.8)
+    with Relay() as provider:
+        assert push(yacht, provider, host=HERE).failures == []
+    assert len(provider.accepted) == 1

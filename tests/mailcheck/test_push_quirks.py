@@ -56,7 +56,7 @@ def test_it_is_forgotten_when_the_relay_offers_other_things(yacht):
     flows = []
     with Relay(CHUNKED, chunks=False) as provider:
         for call in range(5):
-            provider.extensions = CHUNKED if call < 2 else [*CHUNKED, "DSN"]
+            provider.extensions = ["PIPELINING"] if call == 2 else CHUNKED
             provider.chunks = call >= 2
             flows.append(push(yacht, provider)[1])
             yacht.enqueue()
