@@ -257,6 +257,34 @@ def test_the_next_run_does_the_rest(boat, half_silent):
     assert half_silent[1].messages == []
 
 
+def test_mailcheck_is_stopped_while_it_starts_the_worker(boat):
+    """Then there is nobody yet to be told, and nobody may be left behind."""
+    code = """if True:
+        import os, signal, subprocess, sys
+        sys.path.insert(0, sys.argv[1])
+        from amsmail.program import mailcheck
+        real = subprocess.Popen._execute_child
+        def start(self, arguments, *rest):
+            real(self, arguments, *rest)
+            if "amsmail.program.worker" in str(arguments):
+                print(self.pid, flush=True)
+                os.kill(os.getpid(), signal.SIGTERM)
+        subprocess.Popen._execute_child = start
+        sys.exit(mailcheck.main([sys.argv[2]]))"""
+    library = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    with Relay() as provider:
+        boat.configure(relay=relay(provider.port))
+        fall_silent(provider, "greeting")
+        boat.enqueue()
+        program = subprocess.run([sys.executable, "-I", "-c", code, library, boat.path], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True, timeout=30)
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(program.stdout), 0)
+    assert (program.returncode, program.stderr) == (75, "mailcheck: stopped by SIGTERM\n")
+    assert boat.calls == ["up", "down"] and not boat.is_dialled and len(boat.queued()) == 1
+    assert boat.ledger[0]["outcome"] == "stopped by SIGTERM"
+
+
 # What counts as silence
 
 class Acknowledged(CallCarrier):
@@ -274,13 +302,40 @@ class Acknowledged(CallCarrier):
 
     def read(self, timeout=0.02):
         """What comes, or was_heard if nothing does; with how many look-ups are left."""
+        return self._tried(self.receive, timeout)
+
+    def write(self, data, timeout=0.02):
+        """None once `data` is sent, or was_heard if it cannot be; with how many look-ups are left."""
+        return self._tried(self.send, data, timeout)
+
+    def _tried(self, action, *arguments):
         try:
-            return self.receive(timeout), len(self._left)
+            return action(*arguments), len(self._left)
         except TimedOut as silence:
             return silence.was_heard, len(self._left)
 
+    def fill(self):
+        """Until the kernel takes no more.  Gives how many octets it took."""
+        self._here.setblocking(False)
+        took = 0
+        try:
+            while True:
+                took += self._here.send(bytes(1000))
+        except BlockingIOError:
+            return took
 
-@pytest.mark.parametrize("unsent, was_heard", [
+    def taken(self):
+        """What the kernel had, as the peer reads it."""
+        self.there.setblocking(False)
+        data = b""
+        try:
+            while piece := self.there.recv(1 << 16):
+                data += piece
+        except BlockingIOError:
+            return data
+
+
+_SILENCES = pytest.mark.parametrize("unsent, was_heard", [
     ([0, 0], True),
     ([100, 100], False),
     ([100, 200], False),                    # something was queued meanwhile
@@ -289,8 +344,28 @@ class Acknowledged(CallCarrier):
     ([300, 200, 200, 0, 0, 0], True),       # from when all was heard on, it is the peer who is silent
     ([10**9, 10**9 - 1, 10**9 - 1, 5, 5, 5], False),
 ], ids=str)
+
+
+@_SILENCES
 def test_silence_counts_only_while_nothing_is_acknowledged(unsent, was_heard):
     assert Acknowledged(unsent).read() == (was_heard, 0)
+
+
+@_SILENCES
+def test_sending_ends_when_nothing_is_acknowledged_any_more(unsent, was_heard):
+    carrier = Acknowledged(unsent)
+    carrier.fill()
+    assert carrier.write(b"more") == (was_heard, 0)
+
+
+def test_sending_goes_on_while_the_kernel_takes_nothing_and_the_peer_acknowledges():
+    """On a slow line the buffer takes long to become free by a third."""
+    came = []
+    carrier = Acknowledged([400, 300, 300, 200, 200, 100, 100, 50],
+                           lambda left: left == 100 and not came and came.append(carrier.taken()))
+    filled = carrier.fill()
+    assert carrier.write(b"more") == (None, 1)
+    assert came == [bytes(filled)] and carrier.taken() == b"more"
 
 
 def test_an_answer_to_what_was_long_under_way():

@@ -428,6 +428,18 @@ def test_a_server_that_drops_what_is_behind_the_login(impatient, monkeypatch):
             assert behind.pop() == expected
 
 
+def test_who_calls_once_a_day_gets_over_a_server_that_drops_too(impatient, monkeypatch):
+    """The second time it is remembered for so long that the next call still knows it."""
+    now, found = time.time(), []
+    with Provider(messages(1), capabilities=ABLE) as provider:
+        drop_what_is_behind(provider, "PASS")
+        for day in range(4):
+            monkeypatch.setattr(time, "time", lambda day=day: now + day * 90000)
+            found.append((pull(impatient, provider).done, quirks(impatient)))
+    assert found == [(0, ["behind-login"]), (0, ["behind-login"]), (1, []), (0, [])]
+    assert subjects(impatient) == [1] and provider.messages == []
+
+
 def test_behind_the_login_pipelining_is_still_used(impatient):
     with Provider(messages(1, 2, 3), capabilities=ABLE) as provider:
         drop_what_is_behind(provider, "PASS")

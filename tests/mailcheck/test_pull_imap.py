@@ -464,7 +464,7 @@ def test_the_rest_of_a_message_for_which_there_is_no_room_is_left_there(yacht, m
     whole = {1: texts(1)[1], 2: large(2, 300_000), 3: large(3, 100_000)}
     octets = len(whole[2])
     with ImapProvider(whole, capabilities=PLAIN) as provider:
-        monkeypatch.setattr(type(yacht.spool), "free", lambda self: 200_000)
+        monkeypatch.setattr(type(yacht.spool), "free", lambda self: 300_000)
         for call in range(2):
             result = pull(yacht, provider)
             words = f"account owner: a message of {octets} octets does not fit on the disk"
@@ -477,6 +477,20 @@ def test_the_rest_of_a_message_for_which_there_is_no_room_is_left_there(yacht, m
     assert sum(command.startswith("UID FETCH 2 ") for command in provider.commands) == 1
     assert arrived(yacht) == sorted(whole.values()) and provider.uids == [] and partials(yacht) == []
     assert any(" goes-on " in line and "uid=2 at=65536" in line for line in yacht.log)
+
+
+def test_on_a_full_disk_nothing_is_fetched(yacht, monkeypatch):
+    """What comes before it is known how large a message is would come in each call, and could not be kept."""
+    with ImapProvider(texts(1), capabilities=PLAIN) as provider:
+        for room, sessions in (0, 0), (4 * 65536 - 1, 0), (4 * 65536, 1):
+            monkeypatch.setattr(type(yacht.spool), "free", lambda self, room=room: room)
+            result = pull(yacht, provider)
+            assert provider.sessions == sessions
+            if not sessions:
+                assert result.failures == [(TEMPORARY, "account owner: the disk is full: nothing is fetched")]
+                assert (result.done, result.sent, result.received) == (0, 0, 0)
+        assert result.failures == [] and result.done == 1
+    assert subjects(yacht) == [1] and provider.uids == []
 
 
 def test_a_message_is_copied_when_it_is_whole_and_needs_its_room_twice(yacht, monkeypatch):

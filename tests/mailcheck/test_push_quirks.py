@@ -81,6 +81,27 @@ def test_a_relay_that_gives_up_before_it_took_a_message(yacht):
     assert len(yacht.queued()) == 3 and yacht.box("captain") == []
 
 
+def test_giving_up_is_first_held_against_a_relay_for_a_day_only(yacht, monkeypatch):
+    """It may have been the line."""
+    with Relay(CHUNKED, replies={"MAIL": CUT}) as provider:
+        assert [push(yacht, provider)[1] for _ in range(2)] == ["chunked", "pipelined"]
+        provider.replies.clear()
+        now = time.time()
+        for later, expected in (86000, "in lock-step"), (86800, "chunked"):
+            monkeypatch.setattr(time, "time", lambda later=later: now + later)
+            assert push(yacht, provider)[1] == expected
+            yacht.enqueue()
+
+
+@pytest.mark.parametrize("flow, calls", [("chunked", 2), ("pipelined", 1), ("in lock-step", 1)])
+def test_a_relay_that_says_of_messages_that_the_address_is_right(yacht, flow, calls):
+    """Where all is in one flow that looks as if it were out of step."""
+    with Relay(FLOWS[flow], replies={"final": "250 2.1.5 Ok"}) as provider:
+        results = [push(yacht, provider)[0] for _ in range(calls)]
+    assert [result.done for result in results] == [0, 3][-calls:] and results[-1].failures == []
+    assert yacht.queued() == [] and set(subjects(provider)) == {1, 2, 3}
+
+
 def test_a_relay_that_gives_up_later_is_not_to_blame(yacht):
     with Relay(CHUNKED, at={7: CUT}) as provider:       # the second MAIL
         result, _ = push(yacht, provider)
@@ -139,6 +160,25 @@ def test_a_relay_that_takes_a_flight_and_never_answers_has_a_quirk_for_a_day(imp
             impatient.enqueue()
             monkeypatch.setattr(time, "time", lambda later=later: now + later)
             assert push(impatient, provider)[1] == expected
+
+
+@pytest.mark.parametrize("keyword", SILENCES)
+def test_who_calls_once_a_day_gets_over_silence_too(impatient, keyword, monkeypatch):
+    """The second time it is remembered for so long that the next call still knows it."""
+    shaky, sure = SILENCES[keyword]
+    now, found = time.time(), []
+    with Relay(FLOWS[shaky]) as provider:
+        for day, is_silent in enumerate([True, True, False, False]):
+            monkeypatch.setattr(time, "time", lambda day=day: now + day * 90000)
+            if is_silent:
+                fall_silent(provider, "MAIL")
+            result, flow = push(impatient, provider)
+            found.append((flow, result.done))
+            vars(provider).pop("reply", None)
+            impatient.enqueue(b"Subject: 4\r\n\r\n")
+        monkeypatch.setattr(time, "time", lambda: now + 90000 + 31 * 86400)
+        assert push(impatient, provider)[1] == shaky
+    assert found == [(shaky, 0), (shaky, 0), (sure, 5), (sure, 1)]
 
 
 def test_a_relay_that_answers_nothing_at_all_ends_in_lock_step(impatient):

@@ -105,16 +105,22 @@ def test_the_answer_to_quit_changes_nothing(last):
 
 
 @pytest.mark.parametrize("status", ["2.1.0", "2.1.5"])
-@pytest.mark.parametrize("hello, commands", [
-    (_CHUNKED, [*_to("a"), *_CHUNK, "C: QUIT", "S: 250 ok", "S: 250 ok"]),
-    (_PIPELINED, [*_to("a"), "C: DATA", "S: 250 ok", "S: 250 ok", "S: 354 go", *_STUFFED, "C: RSET", "C: QUIT"]),
-    (_LOCK_STEP, [*itertools.chain(*([command, "S: 250 ok"] for command in _to("a"))), "C: DATA", "S: 354 go",
-                  *_STUFFED]),
-], ids=["chunked", "pipelined", "lock-step"])
-def test_a_reply_to_an_address_is_none_to_a_message(hello, commands, status):
+def test_in_one_flow_a_reply_to_an_address_is_none_to_a_message(status):
     """The server said something too much before: its replies are all one late."""
-    events = _run([*hello, *commands, f"S: 250 {status} ok"], _ONE)
+    events = _run([*_CHUNKED, *_to("a"), *_CHUNK, "C: QUIT", "S: 250 ok", "S: 250 ok", f"S: 250 {status} ok"], _ONE)
     assert _outcomes(events) == {} and "out of step" in events[-1].why
+
+
+@pytest.mark.parametrize("status", ["2.1.0", "2.1.5"])
+@pytest.mark.parametrize("hello, commands, end", [
+    (_PIPELINED, [*_to("a"), "C: DATA", "S: 250 ok", "S: 250 ok", "S: 354 go", *_STUFFED, "C: RSET", "C: QUIT"], []),
+    (_LOCK_STEP, [*itertools.chain(*([command, "S: 250 ok"] for command in _to("a"))), "C: DATA", "S: 354 go",
+                  *_STUFFED], ["C: QUIT"]),
+], ids=["pipelined", "lock-step"])
+def test_where_no_other_reply_can_be_pending_any_to_a_message_is_one(hello, commands, end, status):
+    """Some say of each message that it is an address that is right."""
+    events = _run([*hello, *commands, f"S: 250 {status} ok", *end], _ONE)
+    assert _outcomes(events) == {"one": {0: 250}}
 
 
 def test_an_outcome_is_told_as_soon_as_the_final_reply_is_here():
