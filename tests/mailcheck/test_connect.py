@@ -472,7 +472,7 @@ def test_addresses_where_we_were_not_let_in_are_forgotten(yacht, resolver, tried
 
 def test_addresses_where_a_pull_was_not_let_in_are_forgotten(yacht, resolver):
     with Provider([], replies={"PASS": "-ERR Who are you?"}) as pop, \
-            ImapProvider({}, answers={"AUTHENTICATE": "{tag} NO Who are you?"}) as imap:
+            ImapProvider({}, answers={"AUTHENTICATE": "{tag} NO Who are you?\r\n"}) as imap:
         for provider, kind in (pop, "pop3"), (imap, "imap"):
             resolver.asked.clear()
             for _ in range(2):

@@ -464,7 +464,7 @@ def test_the_rest_of_a_message_for_which_there_is_no_room_is_left_there(yacht, m
     whole = {1: texts(1)[1], 2: large(2, 300_000), 3: large(3, 100_000)}
     octets = len(whole[2])
     with ImapProvider(whole, capabilities=PLAIN) as provider:
-        monkeypatch.setattr(type(yacht.spool), "free", lambda self: 300_000)
+        monkeypatch.setattr(type(yacht.spool), "free", lambda self: 200_000)
         for call in range(2):
             result = pull(yacht, provider)
             words = f"account owner: a message of {octets} octets does not fit on the disk"
@@ -482,7 +482,7 @@ def test_the_rest_of_a_message_for_which_there_is_no_room_is_left_there(yacht, m
 def test_on_a_full_disk_nothing_is_fetched(yacht, monkeypatch):
     """What comes before it is known how large a message is would come in each call, and could not be kept."""
     with ImapProvider(texts(1), capabilities=PLAIN) as provider:
-        for room, sessions in (0, 0), (4 * 65536 - 1, 0), (4 * 65536, 1):
+        for room, sessions in (0, 0), (2 * 65536 - 1, 0), (2 * 65536, 1):
             monkeypatch.setattr(type(yacht.spool), "free", lambda self, room=room: room)
             result = pull(yacht, provider)
             assert provider.sessions == sessions

@@ -52,7 +52,7 @@ def test_a_relay_that_takes_the_octets_and_refuses_bdat(yacht):
         assert flow == "pipelined" and result.done == 3
 
 
-def test_it_is_forgotten_when_the_relay_offers_other_things(yacht):
+def test_it_is_forgotten_when_the_relay_offers_chunking_anew(yacht):
     flows = []
     with Relay(CHUNKED, chunks=False) as provider:
         for call in range(5):
@@ -61,6 +61,17 @@ def test_it_is_forgotten_when_the_relay_offers_other_things(yacht):
             flows.append(push(yacht, provider)[1])
             yacht.enqueue()
     assert flows == ["chunked", "pipelined", "pipelined", "chunked", "chunked"]
+
+
+def test_it_is_not_forgotten_when_the_relay_offers_more_of_other_things(yacht):
+    """Behind one name may be hosts that differ, and another of them answers in each call."""
+    flows = []
+    with Relay(CHUNKED, chunks=False) as provider:
+        for call in range(4):
+            provider.extensions = [["8BITMIME", *reversed(CHUNKED), "DSN"], CHUNKED][call % 2]
+            flows.append(push(yacht, provider)[1])
+            yacht.enqueue()
+    assert flows == ["chunked", "pipelined", "pipelined", "pipelined"]
 
 
 def test_another_relay_has_its_own_quirks(yacht):
