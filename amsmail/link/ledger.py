@@ -11,10 +11,10 @@ def write(path, call):
 
 
 def read(path):
-    """All calls, oldest first; what a power cut left of a line is passed over.  Raises OSError."""
+    """All calls as dicts, oldest first; what a power cut left of a line is passed over.  Raises OSError."""
     calls = []
     try:
-        with open(path, encoding="utf-8") as f:
+        with open(path, "rb") as f:
             for line in f:
                 try:
                     calls.append(json.loads(line))
@@ -22,4 +22,4 @@ def read(path):
                     continue
     except FileNotFoundError:
         pass
-    return calls
+    return [call for call in calls if isinstance(call, dict)]

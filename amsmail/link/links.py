@@ -1,21 +1,62 @@
-"""Links: what must be brought up before a provider can be reached, and down again afterwards."""
+"""Links: what must be brought up before a provider can be reached, and down again afterwards.
 
-import os
-import signal
-import subprocess
+All kinds have up(), down(), is_up(), interface(), octets(), and is_dialled, which says whether up() may cost anything.
+"""
 
-_KEPT = 4096        # octets of what a command said, from the end
-_KILL_AFTER = 5     # seconds between asking a command to end and ending it
+import shutil
+import time
+
+from amsmail.link import command, counters, diallers, presence
+from amsmail.link.diallers import FAILED, NO_ROUTE, NOT_THERE, TIMED_OUT
+
+_SHOWN = 300            # characters of what a command said, in a message
+_POLL = 0.5             # seconds between two looks at whether a link is usable, or gone
+_QUESTION_LIMIT = 20    # seconds that a program has to say whether a link is up
+
+# For settings that lack a key.
+_DEFAULTS = {"entry": "", "user": "", "password": "", "password_command": (), "apn": "", "attempts": 1, "pause": 30,
+             "up_limit": 120, "probe": "", "up": (), "down": ()}
 
 
 class LinkError(Exception):
-    """The link did not come up or down; the message says why, in words for a person."""
+    """The link did not come up or down; the message says why, in words for a person, and holds no password.  `reason`
+    is one of the Reasons of diallers.py."""
+
+    def __init__(self, message, reason=FAILED):
+        super().__init__(message)
+        self.reason = reason
 
 
-class AlwaysLink:
-    """A link that is always there: it is never dialled and never hung up."""
+class _Link:
+    """What all links have in common."""
 
     is_dialled = False
+
+    def __init__(self, settings):
+        self._settings = {**_DEFAULTS, **settings}
+        self._probe = self._settings["probe"]
+
+    def interface(self):
+        """The name of the network interface that the link is, or None where that is not known."""
+        return presence.interface(self._probe)
+
+    def octets(self):
+        """(received, sent) octets that the link's interface counted so far, or None where nothing counts."""
+        name = self.interface()
+        return counters.octets(name) if name else None
+
+    def _is_there(self):
+        try:
+            return presence.is_there(self._probe)
+        except presence.CannotTell as error:
+            raise LinkError(str(error), NOT_THERE) from error
+
+
+class AlwaysLink(_Link):
+    """A link that is taken to be there: it is never dialled and never hung up."""
+
+    def is_up(self):
+        return True
 
     def up(self):
         pass
@@ -24,83 +65,219 @@ class AlwaysLink:
         pass
 
 
-class CommandLink:
-    """A link that one command brings up and another one down; exit code 0 means that it did.
+class PresentLink(_Link):
+    """A link that is there or not (a marina's Wi-Fi, what somebody else brings up), as its probe says.  It is never
+    dialled and never hung up."""
 
-    `up` and `down` are lists of words; `up_limit` is in seconds, for either.
+    def is_there(self):
+        """Whether it is there now.  Raises LinkError where the probe cannot tell."""
+        return self._is_there()
+
+    is_up = is_there
+
+    def up(self):
+        """Raises LinkError if it is not there."""
+        if not self.is_there():
+            raise LinkError(f"the link is not there: {self._probe} finds nothing", NOT_THERE)
+
+    def down(self):
+        pass
+
+
+class DialledLink(_Link):
+    """A link that a dialler brings up and down.
+
+    `report(attempt, error)` is told of each attempt that failed, 1 the first; `sleep` and `clock` are those of `time`.
+    `is_ours` says whether down() hangs up: not after an up() that found the link up from somebody else's hand.
     """
 
     is_dialled = True
 
-    def __init__(self, up, down, up_limit):
-        self._up, self._down, self._limit = up, down, up_limit
+    def __init__(self, dialler, settings, report, sleep, clock):
+        super().__init__(settings)
+        self._dialler, self._report, self._sleep, self._clock = dialler, report, sleep, clock
+        self._limit = self._settings["up_limit"]
+        self._secrets = [self._settings["password"]] if self._settings["password"] else []
+        self._interface = None
+        self.is_ours = True
+
+    def is_up(self):
+        """Whether the link is up, by whomever, as far as its program or its probe can tell.  Raises LinkError where the
+        probe cannot be made."""
+        told = self._dialler.is_up(self._settings, self._ask)
+        return bool(self._probe) and self._is_there() if told is None else told
 
     def up(self):
-        """Brings it up.  Raises LinkError."""
-        self._run("up", self._up)
+        """Brings it up, in as many attempts as there are to be, unless it is up already.
+
+        Each attempt has up_limit seconds.  What failed may have left a line half open, so it is hung up before another
+        attempt; after the last one that is for the caller, who calls down() whatever became of up().  Raises LinkError.
+        """
+        if self.is_up():
+            self.is_ours = False
+            return
+        self.is_ours = True
+        self._look_for_what_hangs_up()
+        password = self._password()
+        for attempt in range(1, self._settings["attempts"] + 1):
+            failure = self._attempt(password)
+            if failure is None:
+                return
+            self._report(attempt, failure)
+            if not failure.reason.again or attempt == self._settings["attempts"]:
+                break
+            self._hang_up_half_open(attempt)
+            self._sleep(self._settings["pause"])
+        raise LinkError(f"{attempt} attempts, the last: {failure}", failure.reason) if attempt > 1 else failure
 
     def down(self):
-        """Brings it down.  Raises LinkError."""
-        self._run("down", self._down)
+        """Brings it down, if it is ours.  Raises LinkError."""
+        if self.is_ours:
+            self._hang_up()
 
-    def _run(self, way, words):
+    def interface(self):
+        """As of each link: from its probe, or as its program says while it is up."""
+        self._interface = (super().interface() or self._interface
+                           or self._dialler.interface(self._settings, "", self._ask))
+        return self._interface
+
+    # The way up
+
+    def _look_for_what_hangs_up(self):
+        """What cannot be hung up must not be dialled."""
+        program = self._dialler.down(self._settings)[0]
+        if shutil.which(program) is None:
+            raise LinkError(f"the command that brings the link down cannot be started: {program}: not found, or not "
+                            "executable; so it is not brought up", NOT_THERE)
+
+    def _attempt(self, password):
+        """Why it did not come up, a LinkError, or None."""
+        until = self._clock() + self._limit
         try:
-            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                       stderr=subprocess.STDOUT, start_new_session=True)
-        except OSError as error:
-            raise LinkError(f"the command that brings the link {way} cannot be started: {words[0]}: "
-                            f"{error.strerror}") from error
+            words = self._up_words(password)
+            outcome = self._run("up", words, self._dialler.given(password))
+            if outcome.code:
+                raise self._error("up", words[0], outcome, self._dialler.reason(outcome.code, outcome.said))
+            self._interface = self._dialler.interface(self._settings, outcome.said, self._ask)
+            self._wait_until_usable(until)
+        except LinkError as error:
+            return error
+        return None
+
+    def _up_words(self, password):
         try:
-            output = self._output(process)
-        except subprocess.TimeoutExpired:
-            raise LinkError(f"the link did not come {way} within {self._limit} s: {words[0]} was ended") from None
-        finally:
-            if process.poll() is None:
-                _end(process)
-        if process.returncode:
-            said = " ".join(output.decode("utf-8", "replace").split())[-300:]
-            raise LinkError(f"the link did not come {way}: {words[0]} ended with code {process.returncode}"
-                            + (f" and said: {said}" if said else ""))
+            return self._dialler.up(self._settings, password)
+        except ValueError as error:
+            raise LinkError(str(error), NOT_THERE) from None
 
-    def _output(self, process):
-        """What the command said until it ended.  A child that it left behind on purpose (a daemon that keeps the link
-        up) may hold its output open: then the command's own end is what counts.  Raises TimeoutExpired."""
-        import threading
-        said = bytearray()
+    def _wait_until_usable(self, until):
+        """Waits until the probe finds it or, without one, its interface has an address.  Raises LinkError."""
+        while not self._is_usable():
+            if self._clock() >= until:
+                seen = self._probe or f"interface {self._interface}"
+                raise LinkError(f"the link came up, but {NO_ROUTE.words} (looked for {self._limit} s at: {seen})",
+                                NO_ROUTE)
+            self._sleep(_POLL)
 
-        def collect():
-            for piece in iter(lambda: process.stdout.read1(4096), b""):
-                said.extend(piece)
-                del said[:-_KEPT]
-
-        collector = threading.Thread(target=collect, daemon=True)
-        collector.start()
-        process.wait(self._limit)
-        collector.join(0.2)
-        return bytes(said)
-
-
-def _end(process):
-    """Ends a command and what it started: a dialler must not go on dialling when nobody hangs up after it any more."""
-    if os.name == "nt":
-        process.kill()
-        process.wait()
-        return
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    def _is_usable(self):
+        if self._probe:
+            return self._is_there()
         try:
-            os.killpg(process.pid, number)
-            process.wait(_KILL_AFTER)
-            return
-        except (subprocess.TimeoutExpired, PermissionError, ProcessLookupError):
-            continue        # it ignores the signal, or belongs to another user (a setuid dialler): it is left behind
+            return self._interface is None or presence.has_address(self._interface)
+        except presence.CannotTell:
+            return True         # then the program's word must do
+
+    def _password(self):
+        """The password for the dialler, '' where there is none or it has no use for one.  Raises LinkError."""
+        words = self._settings["password_command"]
+        if not self._dialler.takes_password or not words:
+            return self._settings["password"]
+        try:
+            outcome = command.run(words, self._limit, errors=False)
+            why = f"ended with code {outcome.code}" if outcome.code else ""
+        except command.NotStarted as error:
+            raise LinkError(f"the command that prints the password cannot be started: {error}", NOT_THERE) from None
+        except command.TookTooLong:
+            why = f"did not end within {self._limit} s"
+        lines = [] if why else outcome.said.splitlines()
+        if not why and not (outcome.is_whole and lines and lines[0]):
+            why = "printed none"
+        if why:
+            raise LinkError(f"the command that prints the password {why}: {words[0]}")
+        self._secrets.append(lines[0])
+        return lines[0]
+
+    # The way down
+
+    def _hang_up_half_open(self, attempt):
+        try:
+            self._hang_up()
+        except LinkError as error:
+            self._report(attempt, error)
+
+    def _hang_up(self):
+        """Raises LinkError unless the dialler says that the link is down."""
+        self._interface = None
+        words, until = self._dialler.down(self._settings), self._clock() + self._limit
+        while True:
+            outcome = self._run("down", words)
+            if any(text in outcome.said for text in self._dialler.is_down):
+                return
+            if outcome.code:
+                raise self._error("down", words[0], outcome, FAILED)
+            if not self._dialler.until_gone:
+                return
+            if self._clock() >= until:
+                raise self._too_long("down", TIMED_OUT)
+            self._sleep(_POLL)
+
+    # Commands
+
+    def _run(self, way, words, given=b""):
+        """The Outcome of a command that brings the link up or down.  Raises LinkError where there is none."""
+        try:
+            return command.run(words, self._limit, given, english=self._dialler.english)
+        except command.NotStarted as error:
+            raise LinkError(f"the command that brings the link {way} cannot be started: {error}", NOT_THERE) from None
+        except command.TookTooLong as error:
+            reason = self._dialler.reason(None, error.said)
+        raise self._too_long(way, TIMED_OUT if reason == FAILED else reason, words[0])
+
+    def _too_long(self, way, reason, program=""):
+        return LinkError(f"the link did not come {way} within {self._limit} s"
+                         + ("" if reason == TIMED_OUT else f": {reason.words}")
+                         + (f": {program} was ended" if program else ""), reason)
+
+    def _error(self, way, program, outcome, reason):
+        said = self._shown(outcome.said)
+        return LinkError(f"the link did not come {way}: " + ("" if reason == FAILED else f"{reason.words}: ")
+                         + f"{program} ended with code {outcome.code}" + (f" and said: {said}" if said else ""), reason)
+
+    def _shown(self, said):
+        """What a command said, as it may stand in a log: without passwords, on one line, its end."""
+        for secret in self._secrets:
+            said = said.replace(secret, "***")
+        return " ".join(self._dialler.shown(said).split())[-_SHOWN:]
+
+    def _ask(self, words):
+        """What a program that was asked something says; '' where it fails, for then the link is not up by it."""
+        try:
+            outcome = command.run(words, min(self._limit, _QUESTION_LIMIT), english=self._dialler.english)
+        except (command.NotStarted, command.TookTooLong):
+            return ""
+        return "" if outcome.code else outcome.said
 
 
-_TYPES = {
-    "always": lambda settings: AlwaysLink(),
-    "command": lambda settings: CommandLink(settings["up"], settings["down"], settings["up_limit"]),
-}
+def _unheard(_attempt, _error):
+    """What is told of failed attempts where nobody listens: the last one is raised anyway."""
 
 
-def make(settings):
-    """The link that a section of mail.cfg describes."""
-    return _TYPES[settings["type"]](settings)
+_UNDIALLED = {"always": AlwaysLink, "present": PresentLink}
+
+
+def make(settings, report=_unheard, sleep=time.sleep, clock=time.monotonic):
+    """The link that a section of mail.cfg describes; see DialledLink for what else it may be given."""
+    kind = settings["type"]
+    if kind in _UNDIALLED:
+        return _UNDIALLED[kind](settings)
+    return DialledLink(diallers.TABLE[kind], settings, report, sleep, clock)

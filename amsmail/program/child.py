@@ -10,14 +10,19 @@ _LAST_WORDS = 5         # seconds for a worker that is to end
 
 
 class Worker:
-    """Starts the worker for the mail.cfg at `path`; see worker.main for the rest.  `ended_because` is what end() was told
-    first, '' if it ended by itself."""
+    """Starts the worker for `job`; see worker.main.  `ended_because` is what end() was told first, '' if it ended by
+    itself."""
 
-    def __init__(self, path, session, everything, link):
+    def __init__(self, job):
         self.ended_because = ""
         # In a session of its own: Ctrl-C is for mailcheck, which ends it.
-        self._process = subprocess.Popen(_command(path, session, "all" if everything else "due", link),
-                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
+        self._process = subprocess.Popen(_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         start_new_session=True)
+        try:
+            self._process.stdin.write(json.dumps(job).encode())
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass        # it ended at once: its exit code says so
 
     def events(self):
         """What it tells, one dict after the other, until it has ended or closed its output."""
@@ -45,7 +50,7 @@ class Worker:
         self._process.wait()
 
 
-def _command(*arguments):
+def _command():
     library = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from amsmail.program.worker import main; main(sys.argv[2:])"
-    return [sys.executable, "-I", "-c", code, library, *arguments]
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from amsmail.program.worker import main; main()"
+    return [sys.executable, "-I", "-c", code, library]

@@ -74,13 +74,20 @@ class _Session:
         try:
             self._drop_box = (self._connection.spool.queue() if kind == accounts.QUEUE
                               else self._connection.spool.box(name))
-            sizes = [(entry, self._measured(entry)) for entry in self._drop_box.list()]
+            sizes = [(entry, self._measured(entry)) for entry in self._listed(kind == accounts.QUEUE)]
             self._entries = [entry for entry, size in sizes if size is not None]
             return [(entry.uid, size) for entry, size in sizes if size is not None]
         except OSError as error:
             self._lock.release()
             self._lock = None
             return self._trouble(error)
+
+    def _listed(self, is_queue):
+        """The messages to show: all of a drop box, of the queue those that are not held."""
+        if not is_queue:
+            return self._drop_box.list()
+        from amsmail.store.queue import Queue       # on demand: few clients come for the queue
+        return Queue(self._connection.spool).sendable()
 
     def _measured(self, entry):
         """The octets of a message; None for what is there and is no message that we may read."""

@@ -12,6 +12,7 @@ import sys
 import threading
 
 from amsmail.program import exits, options, pop3d, smtpd
+from amsmail.program.schedule import Schedule, mailcheck
 from amsmail.program.session import Connection
 from amsmail.site import config, networks
 from amsmail.site.config import DEFAULT_PATH
@@ -141,9 +142,12 @@ def main(arguments, default_config=DEFAULT_PATH):
     except config.ConfigError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
         return exits.CONFIG
+    schedule = Schedule(os.path.abspath(path), mailcheck())
+    schedule.start()
     print("ready", flush=True)
     server.serve_forever()
     server.close()
+    schedule.stop()
     return exits.OK
 
 

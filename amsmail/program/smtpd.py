@@ -11,6 +11,7 @@ from amsmail.site import networks, routing
 from amsmail.site.config import DEFAULT_PATH
 from amsmail.store.delivery import Delivery
 from amsmail.store.dropbox import new_uid
+from amsmail.store.spool import REQUESTS
 from amsmail.transport import pump
 from amsmail.site.dates import rfc5322
 from amsmail.wire.envelope import path
@@ -43,6 +44,8 @@ class _Session:
         self._connection, self._site, self._log = connection, site, connection.log
         self._relay = networks.contains(site.relay_from, connection.peer)
         self._delivery = None
+        self._box = ""              # of who logged in
+        self._decisions = {}        # (address, user) -> ToBox, of those who may decide on a held message
         self._engine = smtp.SmtpServer(smtp.Settings(
             hostname=site.hostname,
             size=site.limits["message_size"],
@@ -72,6 +75,7 @@ class _Session:
         from amsmail.site import accounts       # on demand: most connections never log in
         found = accounts.login(self._site, event.credentials)
         good = found is not None and found[0] == "box"
+        self._box = found[1] if good else ""
         self._log("login", user=event.credentials.user, mechanism=event.mechanism, result="ok" if good else "refused")
         return True if good else Reply(535, "5.7.8", "Wrong user or password")
 
@@ -87,7 +91,27 @@ class _Session:
         return leads.reply if isinstance(leads, routing.Refused) else None
 
     def _route(self, address, user):
+        token = routing.held_token(self._site, address)
+        if token and address.key not in self._site.addresses:
+            return self._decisions.get((token, user)) or self._may_decide(token, user)
         return routing.route(self._site, address, bool(user) or self._relay, self._connection.here)
+
+    def _may_decide(self, token, user):
+        """Where a reply leads that decides on a held message: only its own box or a listed network may, since it may
+        cost money."""
+        from amsmail.store import held      # on demand: a connection of thousands decides something
+        try:
+            message = held.HeldMail(self._connection.spool).find(token)
+        except OSError as error:
+            return routing.Refused(self._trouble(error))
+        if message is None:
+            return routing.Refused(Reply(550, "5.1.1", "No message is held under that address"))
+        if not (self._relay or user and self._box == message.box):
+            return routing.Refused(Reply(550, "5.7.1", f"Only box {message.box} may decide on that: log in first"))
+        if message.state != held.HELD:
+            return routing.Refused(Reply(550, "5.7.1", f"Message {message.id} was decided on already"))
+        self._decisions[token, user] = routing.ToBox(REQUESTS)
+        return self._decisions[token, user]
 
     def _open_body(self, event):
         envelope = event.envelope.but(arrival=int(time.time()))
@@ -96,13 +120,16 @@ class _Session:
         remote = tuple(r for leads, r in routes if isinstance(leads, routing.ToQueue))
         uid = new_uid(self._site.hostname)
         received = self._received(event, envelope, uid)
+        decides = [r.address.local for leads, r in routes if leads == routing.ToBox(REQUESTS)]
+        about = f"Amsmail-Held: {' '.join(decides)}\n" if decides else ""
         self._problem = None
         self._envelope = envelope
         self._to_boxes = [r for leads, r in routes if isinstance(leads, routing.ToBox)]
         self._header = HeaderKeeper()
         try:
             self._delivery = Delivery(
-                self._connection.spool, uid, boxes, f"Return-Path: {path(envelope.sender)}\n".encode() + received,
+                self._connection.spool, uid, boxes,
+                f"{about}Return-Path: {path(envelope.sender)}\n".encode() + received,
                 envelope.but(recipients=remote) if remote else None, received)
             return None
         except OSError as error:

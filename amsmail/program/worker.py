@@ -6,6 +6,7 @@ The push and every pull run at the same time: the line carries both ways at once
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from amsmail.site import config, libraries
 from amsmail.site.log import Log, job_sink
 from amsmail.store.locks import Busy
 from amsmail.store.spool import Spool
+from amsmail.transport import outsized
 from amsmail.transport.call import Call
 from amsmail.transport.line import Line
 from amsmail.transport.pull import pull
@@ -21,29 +23,31 @@ from amsmail.transport.push import due, push
 from amsmail.transport.result import TEMPORARY, Result
 
 
-def main(arguments):
-    """`arguments`: path of mail.cfg, session of the log, 'all' or 'due', and the link's name ('' if none is
-    configured).
+def main():
+    """Does the job that stands on stdin, an object of JSON: config (the path of mail.cfg), session (of the log), link
+    (its name), messages (uids to push, in order), accounts (names of those to pull), message_in (octets of the largest
+    message to fetch, 0 for any).
 
     SIGTERM: the call is over; each session breaks, writes down how far it came, and tells it."""
     libraries.reach()
-    path, session, which, link = arguments
-    site = config.load(path)
+    job = json.load(sys.stdin)
+    site = config.load(job["config"])
     spool = Spool(site.spool, site.hostname)
-    log = Log(job_sink("mailcheck", spool.state("mailcheck.log")), session)
+    log = Log(job_sink("mailcheck", spool.state("mailcheck.log")), job["session"])
     report = _Report()
-    call = Call(Line(site.links[link]["rate"], site.links[link]["round_trip"]) if link else Line())
+    link = site.links[job["link"]]
+    call = Call(Line(link["rate"], link["round_trip"]), job["message_in"], link["message_in"])
     signal.signal(signal.SIGTERM, lambda *_: call.end())
-    sessions = [lambda name=name: _pull(site, spool, name, call, log, report) for name in site.accounts]
-    if site.relay["host"]:
-        sessions.insert(0, lambda: _push(site, spool, call, log, report, which == "all"))
+    sessions = [lambda name=name: _pull(site, spool, name, call, log, report) for name in job["accounts"]]
+    if job["messages"]:
+        sessions.insert(0, lambda: _push(site, spool, job["messages"], call, log, report))
     with ThreadPoolExecutor(max(1, len(sessions))) as pool:
         under_way = [pool.submit(lambda session=session: report.result(session())) for session in sessions]
     for session in under_way:
         session.result()        # raises what a bug of ours raised there
 
 
-def _push(site, spool, call, log, report, everything):
+def _push(site, spool, uids, call, log, report):
     try:
         lock = spool.lock("queue")
     except Busy:
@@ -51,7 +55,9 @@ def _push(site, spool, call, log, report, everything):
         result.fail(TEMPORARY, "the queue is being picked up by POP3 now")
         return result
     with lock:
-        messages = due(spool, log, time.time(), everything)
+        now = time.time()
+        found = {queued.entry.uid: queued for queued in due(spool, log, now, everything=True, large=True)}
+        messages = outsized.let_go(spool, log, [found[uid] for uid in uids if uid in found], now)
         return push(site, spool, messages, call, log, report.progress("sending")) if messages else Result("relay")
 
 

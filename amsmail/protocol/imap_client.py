@@ -101,11 +101,11 @@ class Take(Value):
     """What to do with a folder, in UIDs of its `uidvalidity` (None: whatever it is, for a first call).
 
     Fetch all from `first` on except those in `without`, or, if `newest` is not None, only the last `newest` messages;
-    fetch `also`; go on with `resume`, {UID: Partial}, which need not be in `without`; and delete `delete`, which are
-    safe here since an earlier call."""
+    fetch `also`; go on with `resume`, {UID: Partial}, which need not be in `without`; delete `delete`, which nobody
+    needs there any more; and say of `watch`, which are to be left there, which are Gone."""
 
-    __slots__ = ("uidvalidity", "first", "without", "newest", "also", "resume", "delete")
-    defaults = {"first": 1, "without": (), "newest": None, "also": (), "resume": {}, "delete": ()}
+    __slots__ = ("uidvalidity", "first", "without", "newest", "also", "resume", "delete", "watch")
+    defaults = {"first": 1, "without": (), "newest": None, "also": (), "resume": {}, "delete": (), "watch": ()}
 
 
 class Folder(Value):
@@ -187,7 +187,7 @@ class NotFetched(Event):
 
 
 class Gone(Event):
-    """A message that was to be fetched or to go on is no longer there."""
+    """A message that was to be fetched, to go on or to be watched is no longer there."""
 
     __slots__ = ("uid",)
 
@@ -281,6 +281,7 @@ class ImapClient(ScriptEngine):
         self._take = None               # None until UIDs may be believed
         self._early = False             # texts came before that
         self._sized, self._had = set(), set()       # UIDs to take whose size, whose text came
+        self._shown = set()             # UIDs of which no text came
         self._open = {}                 # UID -> _Message
         self._queue = deque()           # messages of which more is to be asked for
         self._flying = deque()          # pieces that were asked for
@@ -454,11 +455,13 @@ class ImapClient(ScriptEngine):
         if not matches:
             self._begin_take((yield Choose(self._folder)))
         if not matches or worst == imap.BAD or self._early:     # it may take no UID as high as that, or did not wait
+            self._shown.clear()
             worst = yield from self._results(self._ask_beginnings(self._take, "*"))
         for uid in sorted(self._sized - self._had):
             yield NotFetched(uid, "the server said its size and no text")
         if worst == imap.OK:
-            for uid in sorted(set(self._take.also) - self._had - self._sized):
+            gone = set(self._take.also) - self._had - self._sized | set(self._take.watch) - self._shown
+            for uid in sorted(gone):
                 yield Gone(uid)
             yield Covered(max(self._folder.uidnext, *(uid + 1 for uid in self._had), 1))
         return True
@@ -480,7 +483,9 @@ class ImapClient(ScriptEngine):
         parts = imap.ranges(take.also)
         if not known or self._folder.exists and not 0 < self._folder.uidnext <= take.first:
             parts += imap.from_on(take.first, {*take.without, *take.resume}, last)
-        return [self._command(f"UID FETCH {uids} {items}") for uids in imap.sets(parts, _SET)]
+        watched = imap.sets(imap.ranges(take.watch), _SET)
+        return [self._command(f"UID FETCH {uids} (UID)") for uids in watched] + [
+            self._command(f"UID FETCH {uids} {items}") for uids in imap.sets(parts, _SET)]
 
     def _is_to_take(self, uid):
         take = self._take
@@ -545,6 +550,7 @@ class ImapClient(ScriptEngine):
         uid = _uid(items)
         name = next(filter(imap.is_text, items), None)
         if name is None:
+            self._shown.add(uid)
             if "RFC822.SIZE" in items and uid is not None and self._is_to_take(uid):
                 self._sized.add(uid)
             return
@@ -830,4 +836,4 @@ def _uid(items):
 
 
 def _has_uids(take):
-    return bool(take.first != 1 or take.without or take.also or take.resume or take.delete)
+    return bool(take.first != 1 or take.without or take.also or take.resume or take.delete or take.watch)

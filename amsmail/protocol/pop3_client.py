@@ -22,6 +22,8 @@ BEHIND_LOGIN = "behind-login"   # what some servers that offer PIPELINING cannot
 # ... because their login program hands the connection on to another one: words of CAPA's IMPLEMENTATION.
 _FORGETFUL = {"COURIER"}
 _LISTING_CAP = 1_000_000        # messages in a listing; more is nonsense, and memory
+_HEADER_CAP = 1 << 16           # octets of a header that are kept
+_HEADER = 1 << 12               # octets that one is expected to have
 
 
 class Listed(Value):
@@ -32,7 +34,7 @@ class Listed(Value):
 
 class Choose(Event):
     """What is there: `messages` are Listed, `has_uids` says whether the server can UIDL.  Answer with (numbers to
-    fetch, numbers to delete without fetching)."""
+    fetch, numbers to delete without fetching, numbers of which only the header is to be fetched)."""
 
     __slots__ = ("messages", "has_uids")
     asks = True
@@ -42,6 +44,13 @@ class Capabilities(Event):
     """What the server says it can do, {keyword: parameters}: worth remembering for the next session."""
 
     __slots__ = ("capabilities",)
+
+
+class Header(Event):
+    """The header of a message of which only that was to be fetched, as on the wire without dot-stuffing, and at most
+    its first 64 kB; b"" where the server does not offer that (TOP), or refused it."""
+
+    __slots__ = ("message", "octets")
 
 
 class MessageBegins(Event):
@@ -103,7 +112,7 @@ class Pop3Client(ScriptEngine):
         self._window = window
         self._avoid = avoid
         self._unsent = []           # commands that wait for the answer to those before them
-        self._wanted = []           # messages to fetch that were not asked for yet
+        self._wanted = []           # what was not asked for yet: (verb, message)
         self._finished = []         # messages to delete with the next flight
         self._under_way = []        # what was asked for, in order: (verb, message)
         self._awaited = 0           # octets of it
@@ -162,9 +171,14 @@ class Pop3Client(ScriptEngine):
 
     def _transaction(self):
         messages, has_uids = yield from self._listing()
-        wanted, unwanted = yield Choose(tuple(messages), has_uids)
+        wanted, unwanted, headers = yield Choose(tuple(messages), has_uids)
         by_number = {message.number: message for message in messages}
-        self._wanted = [by_number[number] for number in wanted]
+        if "TOP" in self._capabilities:
+            self._wanted = [("TOP", by_number[number]) for number in headers]
+        else:
+            for number in headers:
+                yield Header(by_number[number], b"")
+        self._wanted += [("RETR", by_number[number]) for number in wanted]
         self._finished = [by_number[number] for number in unwanted]
         deleted = []
         self._ask_for_more()
@@ -172,6 +186,8 @@ class Pop3Client(ScriptEngine):
             verb, message = self._under_way.pop(0)
             if verb == "DELE":
                 deleted += yield from self._deleted(message)
+            elif verb == "TOP":
+                yield from self._fetch_header(message)
             elif (yield from self._fetch(message)):
                 self._finished.append(message)
             self._ask_for_more()
@@ -196,10 +212,9 @@ class Pop3Client(ScriptEngine):
         flight = [("DELE", message) for message in self._finished]
         self._finished = []
         while self._wanted and self._awaited < self._window:
-            message = self._wanted.pop(0)
-            flight.append(("RETR", message))
-            self._awaited += message.size
-        self._ask(*(f"{verb} {message.number}" for verb, message in flight))
+            flight.append(self._wanted.pop(0))
+            self._awaited += _expected(*flight[-1])
+        self._ask(*(f"{verb} {message.number}{' 0' if verb == 'TOP' else ''}" for verb, message in flight))
         self._under_way += flight
 
     def _fetch(self, message):
@@ -210,8 +225,23 @@ class Pop3Client(ScriptEngine):
             yield NotFetched(message, text)
             return False
         yield MessageBegins(message)
-        yield from self._body(message.size)
+        yield from self._body(message.size, MessageData)
         return (yield MessageEnds(message))
+
+    def _fetch_header(self, message):
+        """Takes the answer to TOP."""
+        expected = _expected("TOP", message)
+        kept = bytearray()
+
+        def keep(octets):
+            kept.extend(octets[:_HEADER_CAP - len(kept)])
+
+        ok, _ = yield from self._next_reply()
+        if ok:
+            yield from self._body(expected, keep)
+        else:
+            self._awaited -= expected
+        yield Header(message, bytes(kept))
 
     def _listing(self):
         ok, _ = yield from self._next_reply()
@@ -233,8 +263,8 @@ class Pop3Client(ScriptEngine):
             pairs[int(words[0])] = words[1]
         return pairs
 
-    def _body(self, size):
-        """The body of a message of about `size` octets."""
+    def _body(self, size, take):
+        """A body of about `size` octets; what `take(octets)` makes of a piece, unless that is None, is an event."""
         decoder = DotDecoder()
         while not decoder.ended:
             data = self._input.take(1 << 16)
@@ -244,8 +274,8 @@ class Pop3Client(ScriptEngine):
                 continue
             text, rest = decoder.feed(data)
             self._input.unread(rest)
-            if text:
-                yield MessageData(text)
+            if text and (event := take(text)):
+                yield event
             came = size if decoder.ended else min(size, len(text))
             size -= came
             self._awaited -= came
@@ -288,3 +318,8 @@ class Pop3Client(ScriptEngine):
         if mark.upper() not in ("+OK", "-ERR"):
             raise PeerError(f"not a POP3 reply: {line[:80]!r}")
         return mark.upper() == "+OK", text
+
+
+def _expected(verb, message):
+    """How many octets an answer should have."""
+    return min(message.size, _HEADER) if verb == "TOP" else message.size

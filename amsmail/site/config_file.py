@@ -166,6 +166,8 @@ def _checked(path, lines):
     index, problems = _index(lines)
     problems = [f"{path}:{number}: {text}" for number, text in problems]
     config = _parse(path, lines)
+    if not config.get("links"):
+        config["links"] = {"network": {"type": "always"}}      # without one, the network is taken to be there
     config.walk(_unquote)
 
     def problem(keys, text):
@@ -358,6 +360,59 @@ def _seconds(text):
     return float(text or 0)
 
 
+def _number(text):
+    """A whole number; 0 for none."""
+    return _count(text) if text else 0
+
+
+def _money(text):
+    if text and not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
+        raise _Wrong("an amount such as 1.20")
+    return text
+
+
+def _age(text):
+    match = re.fullmatch(r"([1-9][0-9]{0,3}) (hour|day)s?", text)
+    if not match:
+        raise _Wrong("an age such as 12 hours or 7 days")
+    return int(match[1]) * {"hour": 3600, "day": 86400}[match[2]]
+
+
+def _classes(text):
+    words = _words(text)
+    if not words or not set(words) <= {"normal", "urgent"}:
+        raise _Wrong("normal, urgent, or both with a comma between them")
+    return words
+
+
+def _windows(text):
+    from amsmail.site import windows
+    try:
+        problems = windows.parse(text).problems()
+    except ValueError as error:
+        raise _Wrong(str(error)) from error
+    if problems:
+        raise _Wrong(f"windows that open and do not overlap: {'; '.join(problems)}")
+    return text
+
+
+def _budget(text):
+    from amsmail.site import budget
+    try:
+        return budget.parse(text)
+    except ValueError as error:
+        raise _Wrong(str(error)) from error
+
+
+def _probe(text):
+    """What shows that a link is there."""
+    words = _command(text)
+    kinds = {"interface": 2, "route": 2}
+    if words and not (len(words) == kinds.get(words[0]) or words[0] == "command" and len(words) > 1):
+        raise _Wrong("interface NAME, route ADDRESS, or command and a command line")
+    return text
+
+
 _CHECKS = {
     "schema": _schema,
     "domain": _matching(_is_domain, "a domain name such as yacht.example"),
@@ -376,6 +431,14 @@ _CHECKS = {
     "backlog": _backlog,
     "command": _command,
     "rate": _rate,
+    "number": _number,
+    "money": _money,
+    "currency": _matching(lambda text: re.fullmatch(r"([A-Z]{3})?", text), "a currency's three letters, such as EUR"),
+    "age": _age,
+    "classes": _classes,
+    "windows": _windows,
+    "budget": _budget,
+    "probe": _probe,
     "seconds": _seconds,
 }
 
@@ -427,9 +490,49 @@ def _cross_checks(data):
             yield (*where, "box"), f"found {account['box']!r}; expected one of the boxes: {', '.join(boxes)}"
         yield from _imap_checks(where, account)
     for name, link in data["links"].items():
-        for key in ("up", "down"):
-            if link["type"] == "command" and not link[key]:
-                yield ("links", name, key), f"found nothing; expected the command that brings the link {key}"
+        yield from _link_checks(("links", name), link)
+    for word in data["calls"]["urgent_from"]:
+        if word not in boxes and "@" not in word:
+            yield ("calls", "urgent_from"), f"found {word!r}; expected boxes and addresses"
+    if data["queue"]["warn_after"] >= data["queue"]["expire_after"]:
+        yield ("queue", "warn_after"), "expected less than expire_after"
+
+
+# What a link of each type must say, and what it may say besides what all may.
+_LINK_KEYS = {
+    "always": ((), ()),
+    "present": (("probe",), ()),
+    "command": (("up", "down"), ("probe",)),
+    "rasdial": (("entry",), ("probe", "user", "password", "password_command")),
+    "ppp": (("entry",), ("probe",)),
+    "networkmanager": (("entry",), ("probe", "password", "password_command")),
+    "modemmanager": (("entry",), ("probe", "apn", "user", "password", "password_command")),
+}
+_OF_SOME_LINKS = ("up", "down", "entry", "apn", "user", "password", "password_command", "probe")
+_CHARGES = ("setup_charge", "per_increment", "per_minute", "minimum", "per_mb")
+
+
+def _link_checks(where, link):
+    required, allowed = _LINK_KEYS[link["type"]]
+    for key in _OF_SOME_LINKS:
+        if key in required and not link[key]:
+            yield (*where, key), f"found nothing; expected a value: a link of type {link['type']} needs it"
+        elif link[key] and key not in (*required, *allowed):
+            yield (*where, key), f"found a value; expected none: a link of type {link['type']} has no use for it"
+    if link["password"] and link["password_command"]:
+        yield (*where, "password_command"), "expected either password or password_command"
+    charges = [key for key in _CHARGES if link[key]]
+    if charges and not link["currency"]:
+        yield (*where, charges[0]), f"found {link[charges[0]]!r} and no currency; expected currency = EUR or another"
+    if link["per_increment"] and not link["increment"]:
+        yield (*where, "per_increment"), "expected increment = 20 or another number of seconds with it"
+    if link["increment"] and not (link["per_increment"] or link["per_minute"]):
+        yield (*where, "increment"), "expected per_increment or per_minute with it"
+    if link["idle_floor"] and not link["per_mb"]:
+        yield (*where, "idle_floor"), "expected per_mb with it"
+    for _, unit, _ in link["budget"]:
+        if unit not in ("minutes", "MB", link["currency"]):
+            yield (*where, "budget"), f"found a budget in {unit}; expected one in the link's currency"
 
 
 def _imap_checks(where, account):

@@ -1,4 +1,4 @@
-"""Delivery status notifications to the senders of this site."""
+"""What this site tells its people: delivery status notifications to senders, and notices to boxes."""
 
 import time
 
@@ -10,11 +10,14 @@ from amsmail.wire.report import report
 
 _FULL_OCTETS = 100_000      # a larger message is returned as its header: its sender has it
 
+# The word of NOTIFY for each action.
+_WORDS = {"failed": "FAILURE", "delayed": "DELAY", "relayed": "SUCCESS", "delivered": "SUCCESS"}
+
 
 def wanted(recipient, action):
-    """Whether the sender wants to hear of this (RFC 3461, section 4.1); without NOTIFY, of failures only."""
-    words = recipient.notify.split(",") if recipient.notify else ["FAILURE"]
-    return ("FAILURE" if action == "failed" else "SUCCESS") in words
+    """Whether the sender wants to hear of this (RFC 3461, section 4.1); without NOTIFY, of failures and delays."""
+    words = recipient.notify.split(",") if recipient.notify else ["FAILURE", "DELAY"]
+    return _WORDS[action] in words
 
 
 def send(site, spool, envelope, fates, identity, size, original):
@@ -22,7 +25,8 @@ def send(site, spool, envelope, fates, identity, size, original):
     send.
 
     It goes to the sender's box.  A failure that has no sender here (the null path, a stranger) goes to postmaster's; a
-    success without one is not told.  `original()` gives the message's pieces in wire form.  Raises OSError.
+    success or a delay without one is not told.  Only a failure returns more than the header (RFC 3461, section 4.3).
+    `original()` gives the message's pieces in wire form.  Raises OSError.
     """
     fates = [fate for fate in fates if wanted(fate.recipient, fate.action)]
     if not fates:
@@ -32,12 +36,49 @@ def send(site, spool, envelope, fates, identity, size, original):
     if box is None and fates[0].action != "failed":
         return None
     uid = new_uid(site.hostname)
-    delivery = Delivery(spool, uid, [box or site.postmaster], b"Return-Path: <>\n")
+    to = envelope.sender if box else f"postmaster@{_domain(site)}"
+    full = fates[0].action == "failed" and size <= _FULL_OCTETS and envelope.ret != "HDRS"
+    dates = rfc5322(envelope.arrival), rfc5322(time.time())
+    pieces = report(site.hostname, to, envelope, fates, identity, uid, dates, original(), full)
+    return _deliver(spool, uid, box or site.postmaster, pieces)
+
+
+def tell(site, spool, box, subject, text, reply_to=""):
+    """Delivers a mail from the postmaster of this site to a box, and gives its identity.  `subject` is ASCII, `text`
+    has LF line ends, and `reply_to` is the address to which a reply is to go, '' for the postmaster's.  Raises
+    OSError."""
+    uid = new_uid(site.hostname)
+    head = [
+        f"From: Postmaster <postmaster@{_domain(site)}>",
+        f"To: {address_of(site, box)}",
+        *([f"Reply-To: {reply_to}"] if reply_to else []),
+        f"Subject: {subject}",
+        f"Date: {rfc5322(time.time())}",
+        f"Message-ID: <{uid}@{site.hostname}>",
+        "Auto-Submitted: auto-generated",
+        "MIME-Version: 1.0",
+        "Content-Type: text/plain; charset=utf-8",
+        "Content-Transfer-Encoding: 8bit",
+        "",
+    ]
+    lines = [*head, *text.rstrip("\n").split("\n"), ""]
+    return _deliver(spool, uid, box, ["\r\n".join(lines).encode("utf-8", "replace")])
+
+
+def address_of(site, box):
+    """An address of a box, as text."""
+    return next((address for address, owner in site.addresses.items() if owner == box), f"{box}@{_domain(site)}")
+
+
+def _domain(site):
+    return next(iter(site.domains))
+
+
+def _deliver(spool, uid, box, pieces):
+    """Delivers a mail from nobody.  Raises OSError."""
+    delivery = Delivery(spool, uid, [box], b"Return-Path: <>\n")
     try:
-        to = envelope.sender if box else f"postmaster@{next(iter(site.domains))}"
-        full = size <= _FULL_OCTETS and envelope.ret != "HDRS"
-        dates = rfc5322(envelope.arrival), rfc5322(time.time())
-        for piece in report(site.hostname, to, envelope, fates, identity, uid, dates, original(), full):
+        for piece in pieces:
             delivery.write(piece)
         delivery.seal()
         delivery.commit()

@@ -1,7 +1,15 @@
-"""Where an address leads: to a drop box, to the outbound queue, or nowhere."""
+"""Where an address leads: to a drop box, to the outbound queue, or nowhere.
+
+Beside those of mail.cfg there is an address for each message that is held (store/held.py): held+TOKEN at any domain of
+the site.  A reply to it decides what becomes of the message.
+"""
 
 from amsmail.wire.reply import Reply
 from amsmail.wire.value import Value
+
+
+HELD = "held+"
+_TOKEN = "abcdefghijklmnopqrstuvwxyz234567", 32     # characters, and how many
 
 
 class ToBox(Value):
@@ -43,3 +51,12 @@ def route(site, address, may_relay, here=""):
     if not site.relay["host"]:
         return Refused(Reply(550, "5.7.1", f"<{address}> is not here, and no relay is configured to reach it"))
     return ToQueue()
+
+
+def held_token(site, address):
+    """The token in an address that decides on a held message; '' if it is no such address."""
+    local = address.local.casefold()
+    token = local.removeprefix(HELD)
+    characters, length = _TOKEN
+    is_one = local != token and len(token) == length and not token.strip(characters)
+    return token if is_one and address.domain.rstrip(".").casefold() in site.domains else ""

@@ -93,7 +93,8 @@ class Delivery:
         """The record's lines: what is to be linked where, as paths below the spool."""
         lines = []
         if self._box_draft:
-            lines += [f"{_COMMITS}/{self.uid}.box boxes/{box}/new/{self._box_draft.name}" for box in self._boxes]
+            folders = (os.path.relpath(self._spool.box(box).path, self._spool.path) for box in self._boxes)
+            lines += [f"{_COMMITS}/{self.uid}.box {folder}/new/{self._box_draft.name}" for folder in folders]
         if self._queue_draft:
             lines.append(f"{_COMMITS}/{self.uid}.queue queue/new/{self._queue_draft.name}")
         return "".join(line + "\n" for line in lines)

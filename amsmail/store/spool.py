@@ -4,7 +4,9 @@
     boxes/NAME/         drop boxes (Maildir)
     queue/              the outbound queue, itself a drop box
     state/commits/      messages to several destinations, on their way (see delivery)
-    state/locks/  state/seen/  state/known/  state/partial/  state/tries/  state/ledger.jsonl  state/dialled
+    state/requests/     a drop box too: what smtpd took for mailcheck itself
+    state/locks/  state/seen/  state/known/  state/partial/  state/tries/  state/held/  state/ledger.jsonl
+    state/dialled
 """
 
 import os
@@ -15,6 +17,7 @@ from amsmail.store.dropbox import DropBox
 from amsmail.store.locks import Lock
 
 VERSION = 1
+REQUESTS = "/requests"      # the name of that drop box, which no box of mail.cfg can have
 _STALE = 36 * 3600      # seconds after which a file in tmp/ belongs to nobody (the Maildir convention)
 
 
@@ -35,7 +38,8 @@ class Spool:
 
     def box(self, name):
         """The DropBox with this name; its directories are made when it is first used."""
-        return DropBox(os.path.join(self.path, "boxes", name), self.separator)
+        folder = ("state", "requests") if name == REQUESTS else ("boxes", name)
+        return DropBox(os.path.join(self.path, *folder), self.separator)
 
     def queue(self):
         """The outbound queue as a DropBox."""
@@ -63,7 +67,7 @@ class Spool:
         """Makes the drop boxes that are not there yet, so that every mail reader finds them, and removes what crashes
         left behind more than 36 hours ago.  Call it after recover() and resume_all().  Raises OSError."""
         old = time.time() - _STALE
-        for drop_box in [self.queue(), *map(self.box, boxes)]:
+        for drop_box in [self.queue(), *map(self.box, (REQUESTS, *boxes))]:
             drop_box.make()
             _forget_older(os.path.join(drop_box.path, "tmp"), old)
         commits = os.path.dirname(self.state("commits", "x"))

@@ -11,11 +11,12 @@ _OVER = "the call is over"
 
 
 class Call:
-    """What the sessions of a call share, whichever thread they are in.  `line` is the Line; `is_over` says that end()
-    was called."""
+    """What the sessions of a call share, whichever thread they are in.  `line` is the Line, `message_in` the octets of
+    the largest message to fetch, `holds_above` of the largest that this link ever fetches, each 0 for any; `is_over`
+    says that end() was called."""
 
-    def __init__(self, line=Line()):
-        self.line = line
+    def __init__(self, line=Line(), message_in=0, holds_above=0):
+        self.line, self.message_in, self.holds_above = line, message_in, holds_above
         self.is_over = False
         self._lock = threading.Lock()
         self._sockets = set()

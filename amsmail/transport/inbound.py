@@ -12,6 +12,7 @@ from amsmail.site.dates import rfc5322
 from amsmail.store.delivery import Delivery
 from amsmail.store.dropbox import new_uid
 from amsmail.store.seen import Seen
+from amsmail.transport.holding import Holding
 from amsmail.transport.session import ProviderSession
 from amsmail.wire.address import AddressError, parse_address
 from amsmail.wire.text import BareScanner
@@ -28,12 +29,17 @@ class Session(ProviderSession):
     def __init__(self, site, spool, name, call, log, progress):
         super().__init__(site, spool, call, log, progress, f"account {name}")
         self.name, self.account = name, site.accounts[name]
-        self.seen = None
+        self.seen = self.holding = None
 
     def prepare(self):
         """Reads what earlier calls left.  Raises OSError."""
         self.seen = Seen(self.spool.state("seen", self.name))
+        self.holding = Holding(self)
         self.meet(self.PROTOCOL.lower(), self.account, f"account-{self.name}")
+
+    def box_of(self, head):
+        """Whose box a message is for that begins with `head`."""
+        return self.account["box"] or _box_by_envelope(self, head)
 
     def is_over(self, since, now):
         """Whether the time at the provider is over for a message that was fetched at `since`, None if it was not."""
@@ -64,7 +70,7 @@ class Arrival:
             if b"\r\n\r\n" not in b"\r\n" + self._head and len(self._head) < _HEADER_CAP:
                 return
             data, self._head = self._head, b""
-            self._open(self._box_by_envelope(data))
+            self._open(_box_by_envelope(self._session, data))
         self._write(data)
 
     def _write(self, data):
@@ -101,7 +107,7 @@ class Arrival:
         """It is whole.  True once it is safe here, and in the journal as `key` ('': the account has no names for its
         messages)."""
         if self._delivery is None and not self.problem:         # a message with nothing but a header
-            self._open(self._box_by_envelope(self._head))
+            self._open(_box_by_envelope(self._session, self._head))
             self._write(self._head)
         if not self.problem:
             self._store(key)
@@ -125,25 +131,26 @@ class Arrival:
             # Whatever of it happened, the next run's resume_all() ends it: the file must stay for that.
             self.problem = f"the disk failed: {error}"
             return
-        session.result.done += 1
-        session.result.octets += delivery.octets
-        session.log("fetched", id=delivery.uid, account=session.name, box=self._box, uid=key, octets=delivery.octets)
+        session.result.carried(self._box, "in", delivery.octets)
+        session.log("fetched", id=delivery.uid, account=session.name, box=self._box, uid=key, octets=delivery.octets,
+                    held=session.holding.identity(key))
+        session.holding.over([key])
         if self._scanner.found_at_end:
             session.log("bare-line-ends", id=delivery.uid, note="a bare LF became a line end, a bare CR was kept")
 
-    def _box_by_envelope(self, head):
-        """The box by the header field that mail.cfg names; postmaster's if there is none or it names nobody here."""
-        session = self._session
-        name, prefix = session.account["envelope"], session.account["envelope_prefix"]
-        for text in recipients(head, name):
-            try:
-                leads = routing.route(session.site, parse_address(text.removeprefix(prefix)), may_relay=False)
-            except AddressError:
-                continue
-            if isinstance(leads, routing.ToBox):
-                return leads.name
-        session.log("no-box-by-envelope", account=session.name, header=name)
-        return session.site.postmaster
+
+def _box_by_envelope(session, head):
+    """The box by the header field that mail.cfg names; postmaster's if there is none or it names nobody here."""
+    name, prefix = session.account["envelope"], session.account["envelope_prefix"]
+    for text in recipients(head, name):
+        try:
+            leads = routing.route(session.site, parse_address(text.removeprefix(prefix)), may_relay=False)
+        except AddressError:
+            continue
+        if isinstance(leads, routing.ToBox):
+            return leads.name
+    session.log("no-box-by-envelope", account=session.name, header=name)
+    return session.site.postmaster
 
 
 def recipients(head, name):

@@ -36,6 +36,7 @@ class ImapSession(Session):
         self._first = 1             # UIDs below are known: in the journal, or in what follows
         self._open = {}             # UID -> size, of messages that are not whole: 0 if unknown, or nothing came yet
         self._failed_uids = {}      # UID -> why nothing more of it is taken in this session
+        self._stay = set()          # UIDs of messages that are too large for this call
         self._is_newest = False     # the first UID that comes is the first that counts
         self._covered = self._failed = False
         self._refusal = ""
@@ -85,8 +86,10 @@ class ImapSession(Session):
             self.log("disk-error", problem=error)       # the next call fetches more than it had to
 
     def _options(self):
-        deletion = "" if self.account["after"] == KEEP else _DELETIONS[self.account["deletion"]]
-        return imap.Options(self.account["folder"], deletion, self.account["deletion_folder"], _BEGIN,
+        deletes = self.account["after"] != KEEP or any(map(self.holding.is_unwanted, self.holding))
+        deletion = _DELETIONS[self.account["deletion"]] if deletes else ""
+        begin = min(_BEGIN, self.call.message_in or _BEGIN)
+        return imap.Options(self.account["folder"], deletion, self.account["deletion_folder"], begin,
                             compress_early=_COMPRESS not in self.avoided())
 
     def suspects(self):
@@ -155,16 +158,33 @@ class ImapSession(Session):
     def _take(self):
         """What there is to do in the folder that the journal is of."""
         now = time.time()
-        here = {uid: self._partials.octets(self._file(uid)) for uid in self._open if self._file(uid) in self._partials}
+        self._recall_held()
+        here = {uid: self._partials.octets(self._file(uid)) for uid in self._open
+                if self._file(uid) in self._partials and uid not in self._stay}
         for uid in [uid for uid, octets in here.items() if not self._fits(self._open[uid], octets)]:
             self._leave(uid, f"a message of {self._open[uid]} octets does not fit on the disk")
         resume = {uid: self._partial(uid, self._open[uid]) for uid in here if uid not in self._failed_uids}
         return imap.Take(
             self._uids.uidvalidity, self._first,
-            without=[uid for uid in {*self._uids, *self._failed_uids} if uid >= self._first],
-            also=[uid for uid in self._open if uid < self._first and uid not in here],
+            without=[uid for uid in {*self._uids, *self._failed_uids, *self._stay} if uid >= self._first],
+            also=[uid for uid in self._open if uid < self._first and uid not in here and uid not in self._stay],
             resume=resume,
-            delete=[uid for uid in self._uids if self.is_over(self._uids.since(uid), now)])
+            delete=[uid for uid in self._uids if self.is_over(self._uids.since(uid), now)]
+            + [uid for uid in self._stay if self.holding.is_unwanted(self._uids.key(uid))],
+            watch=self._stay)
+
+    def _recall_held(self):
+        """What is held is not whole, also where the last checkpoint was lost."""
+        self._forget_held_elsewhere()
+        self.holding.over([key for key in self.holding if key in self.seen])
+        for key in self.holding:
+            self._open.setdefault(int(key.rpartition("/")[2]), self.holding.octets(key))
+        self._stay = {uid for uid, size in self._open.items() if self.holding.stays(self._uids.key(uid), size)}
+
+    def _forget_held_elsewhere(self):
+        """Nothing is held any more of another UIDVALIDITY."""
+        start = f"{self._uids.uidvalidity}/"
+        self.holding.over([key for key in self.holding if not key.startswith(start)])
 
     def _fits(self, size, octets):
         """Whether there is room for the rest of a message of which `octets` are here: its file grows, and then it is
@@ -186,9 +206,10 @@ class ImapSession(Session):
     def _start(self, uidvalidity, first):
         """Begins a journal; without a UIDVALIDITY there is none."""
         self._uidvalidity = uidvalidity
-        self._open, self._first = {}, first
+        self._open, self._first, self._stay = {}, first, set()
         if uidvalidity:
             self._uids.start(uidvalidity, first, time.time())
+            self._forget_held_elsewhere()
         else:
             self.log("no-uidvalidity", account=self.name, note="a call that is cut off may fetch messages twice")
 
@@ -240,13 +261,27 @@ class ImapSession(Session):
         self._with_disk(event.uid, self._partials.pause)
         if event.uid in self._failed_uids:
             return self._leave(event.uid, self._failed_uids[event.uid])
+        key = self._uids.key(event.uid) if self._uidvalidity else ""
         try:
+            if self.holding.stays(key, event.size):
+                return self._stays(event.uid, event.size)
             if not self._fits(event.size, event.octets):
                 return self._leave(event.uid, f"a message of {event.size} octets does not fit on the disk")
             head = self._partials.head(self._file(event.uid), HEADER_CAP)
         except OSError as error:
             return self._leave(event.uid, f"the disk failed: {error}")
         return URGENT if is_urgent(head) else NORMAL
+
+    def _stays(self, uid, size):
+        """A message is too large for this call.  Raises OSError."""
+        if not self._uidvalidity:
+            return self._leave(uid, f"a message of {size} octets is too large for this call, and cannot be held: the "
+                                    "provider has no names for messages (no UIDVALIDITY)")
+        if not self.holding.leave(self._uids.key(uid), size):
+            name = self._file(uid)
+            self.holding.hold(self._uids.key(uid), size,
+                              self._partials.head(name, HEADER_CAP) if name in self._partials else b"")
+        return None
 
     def _leave(self, uid, problem):
         self.result.kept += 1
@@ -296,12 +331,18 @@ class ImapSession(Session):
         self._with_disk(event.uid, self._partials.pause)
 
     def _gone(self, event):
-        self._open.pop(event.uid, None)
-        self._partials.drop(self._file(event.uid))
+        self._is_gone(event.uid)
+
+    def _is_gone(self, uid):
+        self._open.pop(uid, None)
+        self._partials.drop(self._file(uid))
+        self.holding.over([self._uids.key(uid)])
 
     def _cover(self, event):
         self._covered = True
         self._first = max(self._first, event.uidnext)
+        for uid in self._stay & self._open.keys():
+            self._with_disk(uid, lambda uid=uid: self._stays(uid, self._open[uid]))
 
     # The end
 
@@ -311,6 +352,8 @@ class ImapSession(Session):
             try:
                 # What was only marked as deleted there may be seen for long: it stays in the journal.
                 (self._uids.forget if event.how == imap.EXPUNGED else self._uids.leave)(event.uids, time.time())
+                for uid in self._stay & set(event.uids):
+                    self._is_gone(uid)
             except OSError as error:
                 self.log("disk-error", problem=error)       # it is deleted once more in the next call
 

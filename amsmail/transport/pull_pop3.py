@@ -30,6 +30,7 @@ class Pop3Session(Session):
         self.talk(engine, {
             pop3.Capabilities: lambda event: self.remember(capabilities=event.capabilities),
             pop3.Choose: self._choose,
+            pop3.Header: self._held,
             pop3.MessageBegins: self._begin,
             pop3.MessageData: self._data,
             pop3.MessageEnds: self._end,
@@ -60,15 +61,33 @@ class Pop3Session(Session):
             if after != DELETE or self.account["backlog"] != ALL:
                 self.result.fail(PERMANENT, "the provider cannot tell messages apart from call to call (no UIDL), so "
                                             "only after = delete with backlog = all can work")
-                return [], []
+                return [], [], []
             self.log("no-uidl", account=self.name, note="a call that is cut off may fetch messages twice")
-            return self._that_fit(event.messages), []
+            return self._that_fit(self._small_enough(event.messages)), [], []
+        uids = {message.uid for message in event.messages}
         if self.seen.exists:
-            self.seen.keep_only({message.uid for message in event.messages})
+            self.seen.keep_only(uids)
         else:
             self._pass_over_backlog(event.messages, now)
+        self.holding.over([uid for uid in self.holding if uid not in uids or uid in self.seen])
         new = [message for message in event.messages if message.uid not in self.seen]
-        return self._that_fit(new), [m.number for m in event.messages if self._is_done(m, now)]
+        unwanted = [m.number for m in event.messages if self._is_done(m, now) or self.holding.is_unwanted(m.uid)]
+        stays = [message for message in new if self.holding.stays(message.uid, message.size)]
+        untold = [message.number for message in stays if not self.holding.leave(message.uid, message.size)]
+        return self._that_fit([message for message in new if message not in stays]), unwanted, untold
+
+    def _small_enough(self, messages):
+        """Of messages without names, which cannot be held, those that are not too large for this call."""
+        stays = [message for message in messages if self.holding.stays("", message.size)]
+        for message in stays:
+            self.result.kept += 1
+            self.result.fail(TEMPORARY, f"a message of {message.size} octets is too large for this call, and cannot be "
+                                        "held: the provider has no names for messages (no UIDL)")
+        return [message for message in messages if message not in stays]
+
+    def _held(self, event):
+        """A message is too large for this link, and its box does not know yet."""
+        self.holding.hold(event.message.uid, event.message.size, event.octets)
 
     def _that_fit(self, messages):
         """The numbers of messages, smallest first, without those for which there is no room on the disk: they need not
@@ -121,6 +140,7 @@ class Pop3Session(Session):
 
     def _deleted(self, event):
         self.log("deleted-upstream", account=self.name, messages=len(event.messages))
+        self.holding.over([message.uid for message in event.messages])
 
     def _failed(self, event):
         words = {pop3.LOGIN: "the login was refused", pop3.NOT_OFFERED: "cannot be used as mail.cfg says",

@@ -5,7 +5,7 @@ import time
 from amsmail.protocol import smtp_client as smtp
 from amsmail.protocol.engine import Closed
 from amsmail.site import notices
-from amsmail.store.queue import Queue, Tries
+from amsmail.store.queue import LONGEST_PAUSE, Queue
 from amsmail.transport.result import PERMANENT, TEMPORARY
 from amsmail.transport.session import ProviderSession, result_of
 from amsmail.wire.envelope import FAILED, SENT, EnvelopeError
@@ -18,18 +18,24 @@ _PIECE = 1 << 16
 _BUSY = "the server closes the session: 421"
 _SHAKY = {"chunked": "CHUNKING", "pipelined": "PIPELINING"}      # what each flow relies on
 _HASTY = 3              # tries in which an urgent message goes before the others
-_FIRST_PAUSE, _LONGEST_PAUSE = 900, 4 * 3600
+_FIRST_PAUSE = 900      # seconds
 _BARE_CR = Reply(550, "5.6.0", "The message has a CR that is no line end; no relay may be given that")
 
 
-def due(spool, log, now, everything=False):
-    """What is to be sent now: a list of Queued, those marked as urgent first, then those tried least, then the smallest.
-    `everything`: also what a pause holds back.
+def due(spool, log, now, everything=False, large=False):
+    """What is to be sent now: a list of Queued, in the order of `ranked`."""
+    return [queued for _, queued in ranked(spool, log, now, everything, large)]
+
+
+def ranked(spool, log, now, everything=False, large=False):
+    """What is to be sent now: a list of (rank, Queued), those marked as urgent (rank URGENT) first, then those tried
+    least, then the smallest; nothing that is held, but with `large` what is held for its size alone.  `everything`:
+    also what a pause holds back.
 
     A file that cannot be read as a queue entry is logged and left alone."""
     queue = Queue(spool)
     found = []
-    for entry in queue.list():
+    for entry in queue.sendable(large):
         try:
             queued = queue.read(entry)
             tries = queue.tries(entry)
@@ -37,10 +43,9 @@ def due(spool, log, now, everything=False):
         except (OSError, EnvelopeError) as error:
             log("queue-entry-unreadable", id=entry.uid, problem=error)
             continue
-        # A pause longer than any we make was written by a clock that was wrong.
-        if everything or tries.next <= now or tries.next > now + _LONGEST_PAUSE:
+        if everything or tries.is_due(now):
             found.append((rank, queued))
-    return [queued for _, queued in sorted(found, key=lambda ranked: ranked[0])]
+    return [(rank[0], queued) for rank, queued in sorted(found, key=lambda each: each[0])]
 
 
 def _haste(queue, queued, tries):
@@ -168,8 +173,9 @@ class _Push(ProviderSession):
         for index, reply in replies.items():
             self.log("sent" if reply.ok else "refused" if reply.permanent else "put-off", id=queued.entry.uid,
                       to=queued.envelope.recipients[index].address, reply=reply)
-        self.result.done += bool(relayed)
-        self.result.octets += queued.size if relayed else 0
+        if relayed:
+            sender = queued.envelope.sender
+            self.result.carried(self.site.addresses.get(sender.key, "") if sender else "", "out", queued.size)
         if queued.waiting:
             self.result.kept += 1
             self._put_off(queued, replies[queued.waiting[0][0]])
@@ -185,13 +191,9 @@ class _Push(ProviderSession):
     def _notify(self, queued, fates):
         """Tells the sender, and says whether that could be done.  A full disk leaves those fates for the next run, but
         must not keep the other messages here, whose sending makes room."""
-        def original():
-            with self._queue.open(queued) as f:
-                while piece := f.read(_PIECE):
-                    yield to_wire(piece)
         try:
             uid = notices.send(self.site, self.spool, queued.envelope, list(fates.values()), queued.entry.uid,
-                               queued.size, original)
+                               queued.size, lambda: self._queue.wire(queued))
         except OSError as error:
             self.result.fail(TEMPORARY, f"the disk failed, so a sender could not be told: {error}")
             return False
@@ -200,8 +202,8 @@ class _Push(ProviderSession):
 
     def _put_off(self, queued, reply):
         tries = self._queue.tries(queued.entry)
-        pause = min(_FIRST_PAUSE * 2 ** min(tries.count, 10), _LONGEST_PAUSE)
-        self._note(queued, Tries(tries.count + 1, str(reply), int(time.time()) + pause))
+        pause = min(_FIRST_PAUSE * 2 ** min(tries.count, 10), LONGEST_PAUSE)
+        self._note(queued, tries.but(count=tries.count + 1, last=str(reply), next=int(time.time()) + pause))
 
     def _note(self, queued, tries):
         try:

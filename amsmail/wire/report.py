@@ -7,16 +7,21 @@ from amsmail.wire.value import Value
 _WORDS = {
     "failed": ("Mail could not be delivered",
                "could not be delivered to the following addresses. It will not be tried again."),
+    "delayed": ("Mail still waits",
+                "could not be sent to the following addresses so far. It need not be sent again:\r\n"
+                "this server goes on trying."),
     "relayed": ("Mail was passed on", "was passed on to a mail system that sends no notice of delivery."),
     "delivered": ("Mail was delivered", "was delivered."),
 }
 
 
 class Fate(Value):
-    """What became of one recipient: `action` ('failed', 'relayed', 'delivered'), `status` ('5.1.1'), `diagnostic`, the
-    SMTP reply as text, '' if there is none."""
+    """What became of one recipient: `action` ('failed', 'delayed', 'relayed', 'delivered'), `status` ('5.1.1'),
+    `diagnostic`, the SMTP reply as text, '' if there is none, `until` when it is tried, as RFC 5322 has dates, '' if it
+    is not tried any more, and `why`, what a person is told besides."""
 
-    __slots__ = ("recipient", "action", "status", "diagnostic")
+    __slots__ = ("recipient", "action", "status", "diagnostic", "until", "why")
+    defaults = {"until": "", "why": ""}
 
 
 def report(hostname, to, envelope, fates, identity, notice, dates, original, full):
@@ -53,7 +58,7 @@ def report(hostname, to, envelope, fates, identity, notice, dates, original, ful
     ]
     for fate in fates:
         head += [f"    {path(fate.recipient.address)}"]
-        head += [f"        {_clean(fate.diagnostic)}"] if fate.diagnostic else []
+        head += [f"        {words}" for words in (_clean(fate.diagnostic), fate.why) if words]
     head += ["", f"--{boundary}", f"Content-Type: message/{'global-' if _is_utf8(fates) else ''}delivery-status", "",
              f"Reporting-MTA: dns; {hostname}"]
     head += [f"Original-Envelope-Id: {from_xtext(envelope.envid)}"] if envelope.envid else []
@@ -76,6 +81,7 @@ def _fields(fate):
     fields = [f"Original-Recipient: {original}; {from_xtext(wanted)}"] if original else []
     fields += [f"Final-Recipient: {kind}; {address}", f"Action: {fate.action}", f"Status: {fate.status}"]
     fields += [f"Diagnostic-Code: smtp; {_clean(fate.diagnostic)}"] if fate.diagnostic else []
+    fields += [f"Will-Retry-Until: {fate.until}"] if fate.until else []
     return [*fields, ""]
 
 

@@ -227,6 +227,8 @@ class Provider(Peer):
                 self.reply(line, "-ERR What?")
             elif verb == "RETR":
                 self._retrieve(line, int(argument))
+            elif verb == "TOP":
+                self._top(line, int(argument.split()[0]))
             elif verb == "DELE":
                 if self.reply(line, "+OK Marked").startswith("+OK"):
                     deleted.add(int(argument))
@@ -241,6 +243,11 @@ class Provider(Peer):
     def _listing(self, command, lines):
         if self.reply(command, "+OK").startswith("+OK") and command not in self.replies:
             self.send("".join(line + "\r\n" for line in [*lines, "."]).encode("utf-8", "surrogateescape"))
+
+    def _top(self, command, number):
+        if self.reply(command, "+OK").startswith("+OK"):
+            head = self.messages[number - 1][1].partition(b"\r\n\r\n")[0]
+            self.send((b"\r\n" + head).replace(b"\r\n.", b"\r\n..")[2:] + b"\r\n\r\n.\r\n")
 
     def _retrieve(self, command, number):
         uid, text = self.messages[number - 1]

@@ -49,6 +49,7 @@ class Site:
     providers."""
 
     line = Line()
+    arrival = None              # when its messages came, if not now
 
     def __init__(self, folder, base=YACHT, **sections):
         folder.mkdir(exist_ok=True)
@@ -82,7 +83,7 @@ class Site:
         """Puts a message (CRLF line ends) into the outbound queue and gives its identity.  `to` are addresses, or
         Recipients where DSN parameters matter."""
         recipients = tuple(r if isinstance(r, Recipient) else Recipient(parse_address(r)) for r in to)
-        envelope = Envelope(sender and parse_address(sender), recipients, **{"arrival": 1763700946, **envelope})
+        envelope = Envelope(sender and parse_address(sender), recipients, **{"arrival": self.arrival or int(time.time()), **envelope})
         delivery = Delivery(self.spool, new_uid("yacht.example"), [], b"", envelope)
         delivery.write(text)
         delivery.seal()
@@ -199,6 +200,7 @@ def crash(disk, action, monkeypatch):
         try:
             return action()
         except Crash:
+            disk.end()
             return None
 
 

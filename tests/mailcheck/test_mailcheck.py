@@ -110,7 +110,7 @@ def test_nothing_to_do_is_no_call(boat):
     assert boat.mailcheck() == (0, "")
     assert boat.calls == [] and boat.ledger == []
     code, said = boat.mailcheck("--progress")
-    assert code == 0 and "No call." in said
+    assert code == 0 and "No call: " in said
 
 
 def test_a_message_that_waits_is_no_reason_to_call(boat):
@@ -172,7 +172,7 @@ def test_without_a_link_the_providers_are_taken_to_be_there(boat, shore):
     boat.configure(links={}, relay=relay(shore.ports["smtp"]))
     boat.enqueue()
     assert boat.mailcheck() == (0, "")
-    assert boat.queued() == [] and boat.ledger[0]["link"] == "none configured"
+    assert boat.queued() == [] and boat.ledger[0]["link"] == "network"
 
 
 def test_a_daemon_that_the_command_leaves_behind_does_not_hold_it_up(boat, shore):

@@ -86,6 +86,8 @@ class ImapServer:
         return b"".join(self.fetched(mail, items) for mail in self.mails[first - 1:]) + f"{tag} OK fetched\r\n".encode()
 
     def fetched(self, mail, items):
+        if items == "(UID)":
+            return f"* {self.mails.index(mail) + 1} FETCH (UID {mail.uid})\r\n".encode()
         origin, length = map(int, re.search(r"<(\d+)\.(\d+)>", items).groups())
         text = mail.text[origin:origin + length]
         flags = f" FLAGS ({' '.join(mail.flags)})" if "FLAGS" in items else ""

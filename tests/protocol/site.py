@@ -49,9 +49,9 @@ class Site:
         os.utime(path, (1, 1))      # so old that the programs keep its compiled form
 
     def put(self, place, octets):
-        """Puts a message into the spool at `place`, as another program does."""
+        """Puts a message, or a file of state/, into the spool at `place`, as another program does."""
         path = self._spool / place
-        for folder in ("tmp", "new", "cur"):
+        for folder in ("tmp", "new", "cur", path.parent.name):
             (path.parent.parent / folder).mkdir(parents=True, exist_ok=True)
         path.write_bytes(octets)
 
@@ -62,12 +62,12 @@ class Site:
 
     def messages(self):
         """{path: octets} of every message that a reader would see, as paths below the spool."""
-        folders = [*self._spool.glob("boxes/*"), self._spool / "queue"]
+        folders = [*self._spool.glob("boxes/*"), self._spool / "queue", self._spool / "state/requests"]
         paths = [path for folder in folders for part in ("new", "cur") for path in sorted(folder.glob(f"{part}/*"))]
         return {str(path.relative_to(self._spool)): path.read_bytes() for path in paths}
 
     def unfinished(self):
         """What lies where messages are written before they count."""
         found = [*self._spool.glob("boxes/*/tmp/*"), *self._spool.glob("queue/tmp/*"),
-                 *self._spool.glob("state/commits/*")]
+                 *self._spool.glob("state/requests/tmp/*"), *self._spool.glob("state/commits/*")]
         return [str(Path(path).relative_to(self._spool)) for path in found]

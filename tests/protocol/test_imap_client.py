@@ -359,6 +359,36 @@ def test_long_sets_are_cut():
     assert max(map(len, server.commands)) < 1100
 
 
+# What is left there
+
+def _left(mails, take, **options):
+    """A session that takes as `take` says ahead, from a server that has `mails`."""
+    program = Program(_SMALL.but(compress=False))
+    program.ahead = take
+    return program.session(ImapServer(list(mails), **options))
+
+
+def test_of_what_is_watched_the_program_hears_only_that_it_is_gone():
+    mails = _mails(50, 1000, 60)
+    program = _left(mails, imap.Take(17, 9, watch=(2, 7, 8, 30)))
+    assert program.of(imap.Gone) == [imap.Gone(2), imap.Gone(30)]
+    assert [uid for uid, _ in program.whole] == [9] and program.of(imap.Covered) == [imap.Covered(10)]
+
+
+def test_what_is_watched_in_another_uidvalidity_is_not_gone():
+    program = _left(_mails(50), imap.Take(16, 9, watch=(2, 7)))
+    assert program.of(imap.Gone) == [] and [uid for uid, _ in program.whole] == [7]
+
+
+def test_watching_costs_no_round_trip():
+    server = ImapServer(_mails(50))
+    program = Program(_SMALL.but(compress=False))
+    program.ahead = imap.Take(17, 8, watch=(7,))
+    program.session(server)
+    at = next(n for n, command in enumerate(server.commands) if "SELECT" in command)
+    assert ["(UID)" in command for command in server.commands[at + 1:at + 3]] == [True, False]
+
+
 # Before the folder
 
 def _run(lines, **options):

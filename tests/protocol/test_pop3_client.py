@@ -15,10 +15,10 @@ _BYE = ["C: QUIT"]          # where nothing depends on its answer
 _ONE, _TWO = pop3.Listed(1, "a", 10), pop3.Listed(2, "b", 20)
 
 
-def _run(lines, wanted=(), unwanted=(), starttls=False, safe=True, known=_NOTHING, **options):
+def _run(lines, wanted=(), unwanted=(), headers=(), starttls=False, safe=True, known=_NOTHING, **options):
     def answer(event):
         if isinstance(event, pop3.Choose):
-            return wanted, unwanted
+            return wanted, unwanted, headers
         return safe if isinstance(event, pop3.MessageEnds) else True
     return talk(pop3.Pop3Client("owner", "secret", starttls, known, **options), lines, answer)
 
@@ -257,7 +257,7 @@ def test_whether_the_server_has_let_us_in(lines, is_logged_in):
 @pytest.mark.parametrize("last, is_answered", [("S: +OK", True), ("S: -ERR no", False), ("--close", False)])
 def test_whether_the_last_word_was_answered(last, is_answered):
     client = pop3.Pop3Client("owner", "secret", False, _NOTHING)
-    talk(client, [*_LISTS, "C: QUIT", last], lambda event: ((), ()))
+    talk(client, [*_LISTS, "C: QUIT", last], lambda event: ((), (), ()))
     assert client.is_answered == is_answered
 
 
@@ -343,3 +343,49 @@ def test_a_deletion_that_is_refused_does_not_stop_the_others():
     assert [(event.message.number, event.text) for event in events if isinstance(event, pop3.NotDeleted)] == [(1, "no")]
     assert [message.number for message in _deleted(events)] == [2]
     assert events[-1].why == ""
+
+
+# Headers
+
+_TOP = ["S: +OK", "S: Subject: x", "S: ..y: z", "S: ", "S: ."]
+
+
+def _headers(events):
+    return [(event.message.number, event.octets) for event in events if isinstance(event, pop3.Header)]
+
+
+def test_headers_go_with_the_first_flight():
+    events = _run(["S: +OK ready", *_FLIGHT, *_lists(10, 9000, 30), "C: DELE 3", "C: TOP 2 0", "C: RETR 1", "S: +OK",
+                   *_TOP, *_BODY, "C: DELE 1", "C: QUIT", "S: +OK", "S: +OK"], [1], [3], [2],
+                  known={**_ABLE, "TOP": []})
+    assert _headers(events) == [(2, b"Subject: x\r\n.y: z\r\n\r\n")]
+    assert _numbers(events, pop3.MessageEnds) == [1] and [message.number for message in _deleted(events)] == [3, 1]
+
+
+def test_a_header_that_is_refused():
+    events = _run(["S: +OK ready", *_FLIGHT, *_lists(10, 20), "C: TOP 2 0", "C: RETR 1", "S: -ERR no", *_BODY,
+                   "C: DELE 1", "C: QUIT", "S: +OK", "S: +OK"], [1], headers=[2], known={**_ABLE, "TOP": []})
+    assert _headers(events) == [(2, b"")] and _numbers(events, pop3.MessageEnds) == [1]
+
+
+def test_a_header_from_a_server_that_does_not_offer_it_is_not_asked_for():
+    events = _run([*_LISTS, *_QUIT], headers=[2])
+    assert _headers(events) == [(2, b"")] and _deleted(events) == ()
+
+
+def test_headers_in_lock_step():
+    events = _run([*_LISTS, "C: TOP 1 0", *_TOP, "C: TOP 2 0", *_TOP, *_QUIT], headers=[1, 2], known={"TOP": []})
+    assert [number for number, _ in _headers(events)] == [1, 2]
+
+
+def test_of_a_header_only_its_beginning_is_kept():
+    line = "S: " + "x" * 99_998
+    events = _run([*_LISTS, "C: TOP 1 0", "S: +OK", line, line, "S: .", *_QUIT], headers=[1], known={"TOP": []})
+    assert _headers(events) == [(1, b"x" * (1 << 16))] and events[-1] == Closed()
+
+
+def test_headers_count_little_in_the_window():
+    """Whatever the size of their messages, what is fetched goes out behind them."""
+    events = _run(["S: +OK ready", *_FLIGHT, *_lists(10**9, 20), "C: TOP 1 0", "C: RETR 2", *_TOP, *_BODY, "C: DELE 2",
+                   "C: QUIT", "S: +OK", "S: +OK"], [2], headers=[1], known={**_ABLE, "TOP": []}, window=1 << 16)
+    assert _numbers(events, pop3.MessageEnds) == [2]

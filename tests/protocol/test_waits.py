@@ -96,7 +96,7 @@ class _Provider:
 
 def _fetch_all(event):
     if isinstance(event, pop3_client.Choose):
-        return [message.number for message in event.messages], []
+        return [message.number for message in event.messages], [], []
     return True
 
 

@@ -149,7 +149,7 @@ class _Fetcher:
         if isinstance(event, pop3_client.Choose):
             self.listed = event.messages
             numbers = [message.number for message in event.messages]
-            return numbers[1:], numbers[:1]
+            return numbers[1:], numbers[:1], []
         if isinstance(event, pop3_client.MessageEnds):
             return event.message != self.listed[-1]
         return True

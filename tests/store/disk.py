@@ -74,11 +74,15 @@ class Disk:
             with open(f"/proc/self/fd/{target}", "rb") as f:
                 self._contents[os.fstat(target).st_ino] = f.read()
 
-    def power_cut(self):
-        """Leaves only what was flushed."""
+    def end(self):
+        """The process is gone, and with it the files that it had open."""
         for fd in self._paths:
             os.close(fd)
         self._paths.clear()
+
+    def power_cut(self):
+        """Leaves only what was flushed."""
+        self.end()
         survived = {}
         self._collect(self.root, survived)
         shutil.rmtree(self.root)

@@ -53,6 +53,21 @@ def test_a_report_on_an_address_outside_ascii_says_so():
     assert "Final-Recipient: utf-8; jürgen@far.example\r\n".encode() in octets
 
 
+def test_a_delay_says_until_when_it_is_tried():
+    sender, recipient = parse_address("captain@yacht.example"), Recipient(parse_address("friend@far.example"))
+    fate = Fate(recipient, "delayed", "4.4.0", "", "Sat, 28 Nov 2026 06:00:00 +0000", "There was no link.")
+    octets = b"".join(report("yacht.example", sender, Envelope(sender, (recipient,)), [fate], "id1", "n1",
+                             ("Sat, 21 Nov 2026 06:00:00 +0000",) * 2, iter([_MESSAGE]), False))
+    text, status, _ = email.message_from_bytes(octets, policy=email.policy.SMTPUTF8).iter_parts()
+    assert "    <friend@far.example>\r\n        There was no link.\r\n" in text.get_content()
+    assert "goes on trying" in text.get_content()
+    assert dict(status.get_payload()[1].items()) == {
+        "Final-Recipient": "rfc822; friend@far.example",
+        "Action": "delayed",
+        "Status": "4.4.0",
+        "Will-Retry-Until": "Sat, 28 Nov 2026 06:00:00 +0000"}
+
+
 _texts = st.lists(st.sampled_from([b"\r\n", b"\r", b"\n", b"a: b", b"c", b"\r\n\r\n"]), max_size=12).map(b"".join)
 
 

@@ -1,0 +1,53 @@
+"""mailcheck --release ID and --delete ID: the operator decides on mail that is held at a provider."""
+
+import sys
+
+from amsmail.program import exits
+from amsmail.site import config
+from amsmail.site.identity import become_owner_of
+from amsmail.site.log import Log, job_sink, new_session
+from amsmail.store.held import DELETE, HELD, RELEASED, HeldMail
+from amsmail.store.spool import Spool
+from amsmail.transport import decisions
+from amsmail.transport.waiting import in_octets
+
+_STATES = {"--release": (RELEASED, "released: it is fetched with the next call"),
+           "--delete": (DELETE, "it is deleted at the provider with the next call")}
+_WORDS = {HELD: "waits for a decision", RELEASED: "released, comes with the next call",
+          DELETE: "is deleted with the next call"}
+
+
+def decide(path, choices):
+    """Does what `choices` say, (option, ID) each, for the mail.cfg at `path`, and gives the exit code.  An ID is the
+    identity of a held message, or as much of its beginning as only one has; where one of them is wrong nothing is done.
+    Raises ConfigError, SpoolError and OSError."""
+    site = config.load(path)
+    become_owner_of(site.spool)
+    spool = Spool(site.spool, site.hostname)
+    messages = HeldMail(spool).list()
+    found = [(option, identity, [message for message in messages if identity and message.id.startswith(identity)])
+             for option, identity in choices]
+    wrong = [(identity, len(fitting)) for _, identity, fitting in found if len(fitting) != 1]
+    for identity, count in wrong:
+        print(f"mailcheck: {count or 'no'} held messages have an identity that begins with {identity!r}",
+              file=sys.stderr)
+    if wrong:
+        print("Nothing was changed.", file=sys.stderr)
+        return exits.USAGE
+    log = Log(job_sink("mailcheck", spool.state("mailcheck.log")), new_session())
+    for option, _, (message,) in found:
+        state, words = _STATES[option]
+        decisions.decide(spool, log, message, state, decisions.OPERATOR)
+        print(f"{message.id}: {words}")
+    return exits.OK
+
+
+def lines(spool):
+    """What is held, for a person: a line for all, and two for each.  Raises OSError."""
+    messages = HeldMail(spool).list()
+    yield (f"Held at providers: {len(messages)} messages, {in_octets(sum(message.octets for message in messages))}"
+           + (":" if messages else "."))
+    for message in messages:
+        yield (f"  {message.id} {in_octets(message.octets)} for box {message.box} in account {message.account}, "
+               f"{_WORDS[message.state]}")
+        yield f"      from {message.sender or 'not known'}: {message.subject or 'not known'}"

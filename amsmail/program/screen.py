@@ -1,0 +1,31 @@
+"""What a person at a terminal sees of a mailcheck; nothing of it without one."""
+
+import sys
+
+
+class Screen:
+    """`shows` says whether anything is to be seen."""
+
+    def __init__(self, shows):
+        self.shows = shows
+        self._bars = {}
+
+    def say(self, text):
+        if self.shows:
+            self.stop_bars()
+            print(text, file=sys.stderr, flush=True)
+
+    def progress(self, what, octets):
+        """Moves the bar of one session; several go on at the same time."""
+        if not self.shows:
+            return
+        if what not in self._bars:
+            from tqdm import tqdm       # on demand: cron sees no bar
+            self._bars[what] = tqdm(desc=what, unit="B", unit_scale=True, leave=False, disable=None,
+                                    position=len(self._bars))
+        self._bars[what].update(octets)
+
+    def stop_bars(self):
+        for bar in self._bars.values():
+            bar.close()
+        self._bars.clear()

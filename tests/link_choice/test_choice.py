@@ -1,0 +1,362 @@
+"""Which link a call goes over, and what it may carry: tables as an operator writes links into mail.cfg."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amsmail.link import choice, tariff
+from amsmail.link.choice import Item
+from amsmail.link.links import LinkError
+from amsmail.site import budget, config_file, windows
+from tests.site.test_windows import clock_of
+
+CONFIG = """\
+schema = 1
+[site]
+hostname = yacht.example
+postmaster = captain
+[domains]
+[[yacht.example]]
+[boxes]
+[[captain]]
+[links]
+"""
+PPP = "type = ppp | entry = station"
+KB, MB = 10**3, 10**6
+NOTE, HASTE, BIG = Item("note", 2 * KB, False), Item("haste", 3 * KB, True), Item("big", 5 * MB, False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def utc():
+    with clock_of("UTC0"):
+        yield
+
+
+def at(text):
+    return datetime.fromisoformat(f"{text}+00:00").timestamp()
+
+
+NOON = at("2026-03-04 12:00")       # a Wednesday
+NIGHT = at("2026-03-04 23:30")
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory):
+    """Makes {name: section} of {name: keys with a `|` between them}."""
+    path = tmp_path_factory.mktemp("config") / "mail.cfg"
+    path.touch(0o600)
+
+    def read(links):
+        lines = [line for name, keys in links.items() for line in [f"[[{name}]]", *keys.split("|")]]
+        path.write_text(CONFIG + "\n".join(lines) + "\n")
+        return config_file.read(str(path))["links"]
+    return read
+
+
+def weigh(links, items=(NOTE,), has_accounts=False, now=NOON, calls=(), up=()):
+    """The Verdicts on `links`; the names of those that are up are in `up`."""
+    return choice.verdicts(links, list(items), has_accounts, now, calls,
+                           lambda name: name in up or links[name]["type"] == "always")
+
+
+def call(start="2026-03-04 08:00", seconds=60, octets=1000, cost="0.10", currency="EUR", link="gsm"):
+    return {"link": link, "start": at(start), "seconds": seconds, "bytes_up": octets, "bytes_down": 0, "cost": cost,
+            "currency": currency}
+
+
+# In which order links are tried
+
+EURO = "currency = EUR"
+
+
+@pytest.mark.parametrize("links, up, order", [
+    # the smaller number first; without one it is 50, and among equals the file's order counts
+    ({"a": PPP, "b": f"{PPP} | priority = 49", "c": PPP}, (), "b a c"),
+    ({"a": f"{PPP} | priority = 51", "b": PPP, "c": f"{PPP} | priority = 2"}, (), "c b a"),
+    # among equals the cheaper one
+    ({"a": f"{PPP} | {EURO} | setup_charge = 0.20", "b": f"{PPP} | {EURO} | setup_charge = 0.19"}, (), "b a"),
+    ({"a": f"{PPP} | {EURO} | setup_charge = 0.01", "b": PPP}, (), "b a"),
+    # but priority comes before cost
+    ({"a": f"{PPP} | {EURO} | setup_charge = 9 | priority = 1", "b": PPP}, (), "a b"),
+    # what cannot be said, because time costs and the rate is not known, comes last among equals
+    ({"a": f"{PPP} | {EURO} | per_minute = 0.01", "b": f"{PPP} | {EURO} | per_minute = 5 | rate = 9.6"}, (), "b a"),
+    # one that always is up is no occasion: it has its priority
+    ({"a": f"{PPP} | priority = 1", "b": "type = always | priority = 99"}, (), "a b"),
+    ({"a": f"{PPP} | priority = 2", "b": "type = always | priority = 1"}, (), "b a"),
+    # one that is up comes first, whatever its priority
+    ({"a": f"{PPP} | priority = 1", "b": f"{PPP} | priority = 99"}, ("b",), "b a"),
+    ({"a": f"{PPP} | priority = 1", "b": "type = present | probe = route 127.0.0.1 | priority = 99"}, ("b",), "b a"),
+    ({"a": f"{PPP} | priority = 2", "b": f"{PPP} | priority = 3", "c": f"{PPP} | priority = 1"}, ("a", "b"), "a b c"),
+])
+def test_the_order(read, links, up, order):
+    assert " ".join(verdict.link for verdict in weigh(read(links), up=up)) == order
+
+
+# Whether a call may go over a link, and what it carries
+
+NIGHTS = f"{PPP} | windows = 22:00-06:00"
+ANY_TIME = f"{NIGHTS} | urgent = at any time"
+UNTIL_TEN = "its window is closed until Wed 2026-03-04 22:00"
+
+
+@pytest.mark.parametrize("link, now, items, why_not, carries", [
+    # windows
+    (PPP, NOON, [NOTE], "", "note"),
+    (NIGHTS, NOON, [NOTE, HASTE], UNTIL_TEN, ""),
+    (NIGHTS, NIGHT, [NOTE, HASTE], "", "note haste"),
+    (NIGHTS, at("2026-03-05 05:59:59"), [NOTE], "", "note"),
+    (NIGHTS, at("2026-03-05 06:00"), [NOTE], "its window is closed until Thu 2026-03-05 22:00", ""),
+    (f"{PPP} | windows = Sat,Sun 10:00-11:00; Mon 09:00-10:00", NOON, [NOTE],
+     "its window is closed until Sat 2026-03-07 10:00", ""),
+    # urgent mail, which a link may take at any time
+    (ANY_TIME, NOON, [NOTE, HASTE], "", "haste"),
+    (ANY_TIME, NOON, [NOTE], UNTIL_TEN, ""),
+    (ANY_TIME, NIGHT, [NOTE, HASTE], "", "note haste"),
+    # classes: urgent mail may go wherever normal mail may, but not the other way round
+    (f"{PPP} | classes = urgent", NOON, [NOTE, HASTE], "", "haste"),
+    (f"{PPP} | classes = urgent", NOON, [NOTE],
+     "of what is to be sent it may carry nothing: it carries urgent mail only", ""),
+    (f"{PPP} | classes = normal", NOON, [NOTE, HASTE], "", "note haste"),
+    (f"{NIGHTS} | classes = normal | urgent = at any time", NOON, [HASTE], UNTIL_TEN, ""),
+    # sizes
+    (f"{PPP} | message_out = 2000", NOON, [NOTE, HASTE], "", "note"),
+    (f"{PPP} | message_out = 1999", NOON, [NOTE],
+     "of what is to be sent it may carry nothing: 2000 octets are more than its message_out, 1999", ""),
+    # nothing
+    (PPP, NOON, [], "there is nothing to do", ""),
+])
+def test_what_a_link_carries(read, link, now, items, why_not, carries):
+    verdict, = weigh(read({"gsm": link}), items, now=now)
+    assert (verdict.why_not, " ".join(verdict.carries)) == (why_not, carries)
+
+
+@pytest.mark.parametrize("link, now, items, why", [
+    (ANY_TIME, NOON, [NOTE, HASTE], "its window is closed until Wed 22:00"),
+    (f"{PPP} | classes = urgent", NOON, [NOTE, HASTE], "it carries urgent mail only"),
+    (f"{PPP} | message_out = 2999", NOON, [NOTE, HASTE], None),
+])
+def test_why_a_message_waits_while_another_goes(read, link, now, items, why):
+    verdict, = weigh(read({"gsm": link}), items, now=now)
+    assert verdict.waits == ({"note": why} if why else
+                             {"haste": "3000 octets are more than its message_out, 2999"})
+
+
+@pytest.mark.parametrize("link, now, opens", [
+    (NIGHTS, NOON, "2026-03-04 22:00"), (ANY_TIME, NOON, "2026-03-04 22:00"), (NIGHTS, NIGHT, None), (PPP, NOON, None),
+])
+def test_when_calls_are_allowed_next(read, link, now, opens):
+    verdict, = weigh(read({"gsm": link}), now=now)
+    assert (verdict.opens and verdict.opens.timestamp()) == (opens and at(opens))
+
+
+@pytest.mark.parametrize("link, now, why_not, fetches", [
+    (PPP, NOON, "", True),
+    (NIGHTS, NOON, UNTIL_TEN, False),
+    (ANY_TIME, NOON, UNTIL_TEN, False),
+    (f"{PPP} | classes = urgent", NOON, "it carries urgent mail only", False),
+])
+def test_where_accounts_are_fetched_from(read, link, now, why_not, fetches):
+    """What waits at a provider is normal mail: how urgent it is cannot be known before the call."""
+    verdict, = weigh(read({"gsm": link}), [], has_accounts=True, now=now)
+    assert (verdict.why_not, verdict.fetches) == (why_not, fetches)
+    both, = weigh(read({"gsm": link}), [HASTE], has_accounts=True, now=now)
+    assert both.fetches == fetches
+
+
+def test_a_present_link_that_is_not_there(read):
+    links = read({"marina": "type = present | probe = route 127.0.0.1"})
+    assert weigh(links)[0].why_not == "it is not there"
+    assert weigh(links, up=("marina",))[0].carries == ("note",)
+
+
+def test_a_probe_that_cannot_tell_closes_that_link_only(read):
+    links = read({"marina": "type = present | probe = command /nowhere | priority = 1", "gsm": PPP})
+
+    def is_up(name):
+        if name == "marina":
+            raise LinkError("the probe command cannot be started: /nowhere")
+        return False
+    marina, gsm = choice.verdicts(links, [NOTE], False, NOON, [], is_up)
+    assert (marina.link, marina.why_not, marina.is_up) == (
+        "marina", "the probe command cannot be started: /nowhere", False)
+    assert gsm.carries == ("note",)
+
+
+# Budgets
+
+TARIFF = f"{PPP} | {EURO} | setup_charge = 0.10 | per_minute = 0.25"
+MINUTES, OCTETS = f"{PPP} | budget = 10 minutes a day", f"{PPP} | budget = 1 MB a month"
+
+
+@pytest.mark.parametrize("link, calls, items, why_not", [
+    # used up, or nearly so that a call of a second costs more than what is left
+    (f"{TARIFF} | budget = 2 EUR a month", [call(cost="2.00")], [NOTE], "its budget of 2 EUR a month is used up"),
+    (f"{TARIFF} | budget = 2 EUR a month", [call(cost="3.20")], [NOTE], "its budget of 2 EUR a month is used up"),
+    (f"{TARIFF} | budget = 2 EUR a month", [call(cost="1.65")], [NOTE], ""),
+    (f"{TARIFF} | budget = 2 EUR a month", [call(cost="1.66")], [NOTE], "its budget leaves no time for a call"),
+    (f"{TARIFF} | rate = 1 | budget = 2 EUR a month", [call(cost="1.65")], [NOTE],
+     "of what is to be sent it may carry nothing: its budget leaves 0.35 EUR"),
+    # only what this link cost, in this month, in this currency
+    (f"{TARIFF} | budget = 2 EUR a month", [call("2026-02-28 08:00", cost="2.00")], [NOTE], ""),
+    (f"{TARIFF} | budget = 2 EUR a month", [call(cost="2.00", link="vsat")], [NOTE], ""),
+    (f"{TARIFF} | budget = 2 EUR a month", [call(cost="2.00", currency="USD")], [NOTE], ""),
+    # the first limit that is used up is named
+    (f"{TARIFF} | budget = 9 EUR a month, 2 EUR a day", [call(cost="2.00")], [NOTE],
+     "its budget of 2 EUR a day is used up"),
+    (MINUTES, [call(seconds=600)], [NOTE], "its budget of 10 minutes a day is used up"),
+    (MINUTES, [call(seconds=599.5)], [NOTE], "its budget leaves no time for a call"),
+    (MINUTES, [call(seconds=599)], [NOTE], ""),
+    (MINUTES, [call("2026-03-03 08:00", seconds=600)], [NOTE], ""),
+    (OCTETS, [call(octets=MB)], [NOTE], "its budget of 1 MB a month is used up"),
+    (OCTETS, [call(octets=MB - 2 * KB)], [NOTE], ""),
+    (OCTETS, [call(octets=MB - 2 * KB + 1)], [NOTE],
+     "of what is to be sent it may carry nothing: its budget leaves 1999 octets"),
+])
+def test_budgets(read, link, calls, items, why_not):
+    verdict, = weigh(read({"gsm": link}), items, calls=calls)
+    assert verdict.why_not == why_not
+
+
+def test_a_budget_is_used_up_whatever_else_there_is(read):
+    verdict, = weigh(read({"gsm": MINUTES}), [HASTE], True, calls=[call(seconds=600)], up=("gsm",))
+    assert verdict.is_up and verdict.why_not == "its budget of 10 minutes a day is used up"
+
+
+@pytest.mark.parametrize("link, carries, waits", [
+    # messages count together, in their order
+    (f"{PPP} | budget = 0.01 MB a day", "note haste", {"big": "its budget leaves 5000 octets"}),
+    (f"{PPP} | budget = 5.01 MB a day", "note haste big", {}),
+    # money: where octets cost, as far as they are expected to: a session of ours takes 8000, and headers some per cent
+    (f"{PPP} | {EURO} | per_mb = 1 | budget = 5.20 EUR a day", "note haste", {"big": "its budget leaves 5.20 EUR"}),
+    (f"{PPP} | {EURO} | per_mb = 1 | budget = 5.40 EUR a day", "note haste big", {}),
+    # where time costs, as far as the link's rate tells it: 5 MB at 64 kbit/s take twelve minutes begun
+    (f"{TARIFF} | rate = 64 | budget = 2 EUR a day", "note haste", {"big": "its budget leaves 2 EUR"}),
+    (f"{TARIFF} | rate = 64 | budget = 3.10 EUR a day", "note haste big", {}),
+    (f"{TARIFF} | budget = 2 EUR a day", "note haste big", {}),
+])
+def test_what_a_budget_leaves_is_shared_out(read, link, carries, waits):
+    verdict, = weigh(read({"gsm": link}), [NOTE, HASTE, BIG])
+    assert " ".join(verdict.carries) == carries
+    assert verdict.waits == waits
+
+
+@pytest.mark.parametrize("link, calls, octets", [
+    (PPP, [], 0),
+    (f"{PPP} | message_in = 50000", [], 50 * KB),
+    (OCTETS, [], MB - 2 * KB),                                      # what is sent is counted first
+    (f"{OCTETS} | message_in = 50000", [], 50 * KB),
+    (f"{OCTETS} | message_in = 50000", [call(octets=MB - 10 * KB)], 8 * KB),
+    (OCTETS, [call(octets=MB - 2 * KB)], 1),                        # 0 would be any
+    (f"{PPP} | {EURO} | per_mb = 1 | budget = 0.10 EUR a day", [], 102_999),       # 104999 octets are 0.10 EUR, rounded
+    (f"{TARIFF} | message_in = 50000 | budget = 2 EUR a day", [], 50 * KB),
+    (f"{TARIFF} | budget = 2 EUR a day", [], 0),
+])
+def test_the_largest_message_to_fetch(read, link, calls, octets):
+    verdict, = weigh(read({"gsm": link}), has_accounts=True, calls=calls)
+    assert (verdict.why_not, verdict.message_in) == ("", octets)
+
+
+# How long a call may take
+
+@pytest.mark.parametrize("link, now, calls, seconds, limit", [
+    (PPP, NOON, [], 3600, "call_limit"),
+    (f"{PPP} | call_limit = 90", NOON, [], 90, "call_limit"),
+    (NIGHTS, NIGHT, [], 3600, "call_limit"),
+    (NIGHTS, at("2026-03-05 05:50"), [], 600, "its window"),
+    (NIGHTS, at("2026-03-05 05:59:59"), [], 1, "its window"),
+    (f"{NIGHTS} | call_limit = 60", at("2026-03-05 05:50"), [], 60, "call_limit"),
+    (ANY_TIME, at("2026-03-05 07:00"), [], 3600, "call_limit"),     # an urgent call outside of it is not ended by it
+    (MINUTES, NOON, [], 600, "its budget"),
+    (MINUTES, NOON, [call(seconds=540.5)], 59, "its budget"),
+    # 0.10 and 0.25 for each minute begun
+    (f"{TARIFF} | budget = 1 EUR a day", NOON, [], 180, "its budget"),
+    (f"{TARIFF} | budget = 1 EUR a day", NOON, [call(cost="0.41")], 60, "its budget"),
+    (f"{TARIFF} | budget = 1 EUR a day | call_limit = 100", NOON, [], 100, "call_limit"),
+    (f"{TARIFF} | budget = 1 EUR a day, 2 minutes a day", NOON, [], 120, "its budget"),
+    (f"{PPP} | {EURO} | per_mb = 9 | budget = 1 EUR a day", NOON, [], 3600, "call_limit"),    # time costs nothing
+    # what is sent is paid for as well: 2000 octets are 0.50 of the 1.00
+    (f"{PPP} | {EURO} | per_mb = 250 | per_minute = 0.25 | budget = 1 EUR a day", NOON, [], 120, "its budget"),
+])
+def test_how_long_a_call_may_take(read, link, now, calls, seconds, limit):
+    verdict, = weigh(read({"gsm": link}), [HASTE.but(size=2 * KB)], now=now, calls=calls)
+    assert (verdict.why_not, verdict.seconds, verdict.limit) == ("", seconds, limit)
+
+
+def test_what_a_call_is_expected_to_cost(read):
+    """Set-up, and a minute begun: eight waits of 2 s, and 5 MB with what goes with them at 1024 kbit/s in 41 s."""
+    links = read({"gsm": f"{TARIFF} | rate = 1024 | round_trip = 2 | message_out = 4000", "free": PPP,
+                  "unknown": TARIFF})
+    found = {verdict.link: verdict for verdict in weigh(links, [NOTE, BIG])}
+    assert (found["gsm"].cost, found["gsm"].currency) == (Decimal("0.35"), "EUR")
+    assert (found["free"].cost, found["free"].currency) == (0, "")
+    assert found["unknown"].cost is None
+
+
+# Whatever the settings
+
+AMOUNTS = st.sampled_from(["", "0.01", "0.25", "1", "3.333333"])
+LINKS = st.fixed_dictionaries({
+    "windows": st.sampled_from(["", "22:00-06:00", "*/10 * * * *", "Mon-Fri 12:00-12:01"]),
+    "urgent": st.sampled_from(["in windows", "at any time"]),
+    "classes": st.sampled_from([["normal"], ["urgent"], ["normal", "urgent"]]),
+    "message_out": st.sampled_from([0, 1, 5 * KB, MB]),
+    "message_in": st.sampled_from([0, 1, 5 * KB, MB]),
+    "budget": st.lists(st.tuples(
+        st.sampled_from(["0.01", "1", "2.50", "20"]), st.sampled_from(["EUR", "minutes", "MB"]),
+        st.sampled_from(["day", "month"])), max_size=4, unique_by=lambda limit: limit[1:]),
+    "currency": st.just("EUR"),
+    "increment": st.sampled_from([0, 1, 20]), "idle_floor": st.sampled_from([0, 100]),
+    "setup_charge": AMOUNTS, "per_increment": AMOUNTS, "per_minute": AMOUNTS, "minimum": AMOUNTS, "per_mb": AMOUNTS,
+    "call_limit": st.sampled_from([1, 60, 3600]),
+    "rate": st.sampled_from([(0, 0), (2400, 2400), (64000, 128000)]), "round_trip": st.sampled_from([0, 0.7]),
+    "type": st.sampled_from(["ppp", "always", "present"]), "priority": st.integers(1, 3),
+})
+CALLS = st.lists(st.builds(call, start=st.sampled_from(["2026-03-04 08:00", "2026-03-02 08:00", "2026-02-04 08:00"]),
+                           seconds=st.sampled_from([0.1, 60, 590, 9e4]), octets=st.integers(0, 3 * MB),
+                           cost=st.sampled_from(["0.00", "0.25", "0.99", "2.50", "19.95"])), max_size=3)
+ITEMS = st.lists(st.tuples(st.integers(0, 3 * MB), st.booleans()), max_size=5).map(
+    lambda found: [Item(f"uid{number}", size, is_urgent) for number, (size, is_urgent) in enumerate(found)])
+
+
+@given(settings=LINKS, calls=CALLS, items=ITEMS, now=st.integers(int(NOON), int(NOON) + 86399), up=st.booleans(),
+       has_accounts=st.booleans())
+def test_a_call_keeps_to_every_limit(settings, calls, items, now, up, has_accounts):
+    verdict, = weigh({"gsm": settings}, items, has_accounts, now, calls, up=["gsm"] if up else [])
+    by_uid = {item.uid: item for item in items}
+    if verdict.why_not:
+        assert not verdict.carries and not verdict.fetches
+        return
+    assert verdict.carries or verdict.fetches
+    assert {*verdict.carries, *verdict.waits} == set(by_uid) and not set(verdict.carries) & set(verdict.waits)
+    assert verdict.is_up or settings["type"] != "present"
+    carried = [by_uid[uid] for uid in verdict.carries]
+    octets = sum(item.size for item in carried)
+    when = datetime.fromtimestamp(now).astimezone()
+    opening = windows.parse(settings["windows"])
+    standings = budget.standings(settings["budget"], "gsm", calls, now)
+
+    # what may go now
+    if not opening.is_open(when):
+        assert settings["urgent"] == "at any time" and all(item.is_urgent for item in carried) and not verdict.fetches
+    if "normal" not in settings["classes"]:
+        assert all(item.is_urgent for item in carried) and not verdict.fetches
+    assert not settings["message_out"] or all(item.size <= settings["message_out"] for item in carried)
+    assert not settings["message_in"] or 1 <= verdict.message_in <= settings["message_in"]
+
+    # time
+    assert 1 <= verdict.seconds <= settings["call_limit"]
+    if opening.is_open(when) and (closes := opening.closes(when)):
+        assert now + verdict.seconds <= closes.timestamp()
+    minutes = budget.left(standings, "minutes")
+    assert minutes is None or verdict.seconds <= minutes
+
+    # octets and money
+    left = budget.left(standings, "MB")
+    assert left is None or octets <= left and (verdict.message_in == 1 or octets + verdict.message_in <= left)
+    money = budget.left(standings, "EUR")
+    cost = tariff.make(settings).cost
+    assert money is None or cost(verdict.seconds, octets) <= money
+    assert money is None or verdict.message_in <= 1 or cost(1, octets + verdict.message_in) <= money

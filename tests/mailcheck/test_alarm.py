@@ -1,0 +1,59 @@
+"""What needs a person is told once: on standard error under cron, and to postmaster."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from amsmail.program.alarm import Alarm
+from tests.mailcheck.peers import Relay
+from tests.mailcheck.sites import Site, relay
+
+BIN = os.path.join(os.path.dirname(__file__), "..", "..", "bin")
+
+
+@pytest.fixture
+def boat(tmp_path):
+    return Site(tmp_path / "boat")
+
+
+def mailcheck(boat):
+    """(exit code, what cron would mail)"""
+    done = subprocess.run([sys.executable, "-IS", os.path.join(BIN, "mailcheck"), "--quiet", "--now", boat.path],
+                          capture_output=True, text=True, timeout=30)
+    return done.returncode, done.stdout + done.stderr
+
+
+def told(boat):
+    """What postmaster was told: the texts of the messages."""
+    return [text.partition(b"\n\n")[2].decode() for text in boat.box("captain")]
+
+
+def test_a_wrong_password_is_told_once_until_it_was_right_again(boat):
+    with Relay(["AUTH PLAIN"]) as provider:
+        boat.configure(relay=relay(provider.port, user="yacht", password="secret"))
+        for answer, is_said, messages in (("535 5.7.8 no", True, 1), ("535 5.7.8 no", False, 1),
+                                          ("235 2.7.0 yes", False, 1), ("535 5.7.8 no", True, 2)):
+            provider.replies = {"AUTH": answer}
+            boat.enqueue()
+            code, heard = mailcheck(boat)
+            assert code == (0 if answer.startswith("2") else 69)
+            assert ("the login was refused" in heard) == is_said and heard.count("\n") == is_said
+            assert len(told(boat)) == messages
+        assert all("the login was refused" in text for text in told(boat))
+
+
+def test_news(tmp_path):
+    alarm = Alarm(tmp_path / "alarm.json")
+    assert alarm.news(["b", "a", "b"]) == ["b", "a"]
+    alarm.remember(["a", "b"])
+    assert alarm.news(["a", "c"]) == ["c"]
+    alarm.remember(["c"])
+    assert alarm.news(["a", "c"]) == ["a"]
+
+
+@pytest.mark.parametrize("contents", [b"", b"{", b"{}", b"\xff"])
+def test_what_was_told_may_be_lost(tmp_path, contents):
+    (tmp_path / "alarm.json").write_bytes(contents)
+    assert Alarm(tmp_path / "alarm.json").news(["a"]) == ["a"]

@@ -1,0 +1,261 @@
+"""mailcheck --plan and --status: what an operator reads, and that nothing is dialled and nothing changed by it."""
+
+import os
+import time
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from amsmail.link import ledger
+from amsmail.store.queue import BY_OPERATOR, Queue, Tries
+from tests.mailcheck.sites import account, relay
+from tests.mailcheck.test_mailcheck import Boat
+from tests.site.test_windows import clock_of
+
+KB = 1000
+# A relay and an account that nobody may connect to.
+RELAY, ACCOUNT = relay(1), account(1)
+PRESENT = {"type": "present", "up": '""', "down": '""'}       # nothing is dialled
+MONEY = {"currency": "EUR", "setup_charge": "0.10", "per_minute": "0.25", "rate": "64"}
+
+
+class Planner(Boat):
+    """A boat whose mailcheck only says what it would do."""
+
+    def says(self, *options):
+        """What it says, line by line; it changes nothing, and says nothing to cron."""
+        before = self._tree()
+        process = self.start(*options)
+        out, said = process.communicate(timeout=30)
+        assert (process.returncode, said) == (0, "")
+        assert self._tree() == before and self.calls == []
+        return out.splitlines()
+
+    def run(self, *options):
+        """(exit code, all that it says)"""
+        process = self.start(*options)
+        out, said = process.communicate(timeout=30)
+        return process.returncode, out + said
+
+    def hold(self, uid):
+        """The operator holds a message."""
+        queue = Queue(self.spool)
+        queue.hold(next(entry for entry in queue.list() if entry.uid == uid), BY_OPERATOR)
+
+    def put_off(self, queued, until):
+        """A relay refused a message for now."""
+        Queue(self.spool).set_tries(queued.entry, Tries(count=1, last="450 4.2.1 Busy", next=until))
+
+    def _tree(self):
+        """{path: (inode, mode, time of the last change, content)} of each file of the spool, but for the compiled
+        mail.cfg."""
+        found = {}
+        for folder, _, names in os.walk(self.spool.path):
+            for path in [os.path.join(folder, name) for name in names if name != "mail.cfg.compiled"]:
+                with open(path, "rb") as f:
+                    s = os.fstat(f.fileno())
+                    found[path] = s.st_ino, s.st_mode, s.st_mtime_ns, f.read()
+        return found
+
+    def links(self, **links):
+        """Links that are dialled by the commands of this boat, with these keys."""
+        up, down = self.command("up"), self.command("down")
+        self.configure(links={name: {"type": "command", "up": up, "down": down, **keys}
+                              for name, keys in links.items()})
+
+    def had(self, link="gsm", **figures):
+        """A call that was made just now."""
+        ledger.write(self.spool.state("ledger.jsonl"), {
+            "id": "x", "link": link, "why": "it comes first", "start": int(time.time()), "seconds": 61.5,
+            "bytes_up": 1000, "bytes_down": 2000, "messages_out": 2, "messages_in": 1, "cost": "1.00",
+            "currency": "EUR", "outcome": "ok", **figures})
+
+
+@pytest.fixture
+def boat(tmp_path):
+    with clock_of("UTC0"):
+        boat = Planner(tmp_path / "boat")
+        boat.configure(relay=RELAY)
+        boat.spool.lock("queue").release()      # the file of a lock, which is empty, stays from the first use on
+        yield boat
+
+
+@pytest.fixture
+def later():
+    """(a window of an hour that opens in three hours, the moment when it opens)."""
+    opens = datetime.now(timezone.utc) + timedelta(hours=3)
+    return f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}", f"{opens:%a %Y-%m-%d %H:%M}"
+
+
+# --plan
+
+def test_nothing_to_do(boat):
+    assert boat.says("--plan") == ["No call: nothing is queued and no account is configured."]
+
+
+def test_a_call(boat):
+    boat.configure(accounts=ACCOUNT)
+    boat.enqueue(b"Subject: x\r\n\r\n" + b"x" * 1998 + b"\r\n")
+    assert boat.says("--plan") == [
+        "Call over gsm: it comes first.",
+        "  sends 1 of 1 messages that are due, 2.0 kB",
+        "  fetches from owner",
+        "  takes at most 3600 s, because of call_limit",
+        "Link gsm: may be used; it would carry 1 messages."]
+
+
+def test_what_it_would_cost(boat):
+    """Set-up and a minute begun; the budget leaves two."""
+    boat.links(gsm={**MONEY, "budget": "1.60 EUR a month"})
+    boat.had()
+    boat.enqueue()
+    assert boat.says("--plan")[-2:] == [
+        "  takes at most 120 s, because of its budget",
+        "Link gsm: may be used; it would carry 1 messages, for about 0.35 EUR."]
+
+
+def test_a_closed_window(boat, later):
+    window, opens = later
+    boat.links(gsm={"windows": window})
+    boat.enqueue()
+    assert boat.says("--plan") == [
+        "No call: no link may be used now.",
+        f"Link gsm: its window is closed until {opens}.",
+        f"  calls are allowed from {opens}"]
+
+
+def test_urgent_mail_at_any_time(boat, later):
+    window, opens = later
+    boat.links(gsm={"windows": window, "urgent": "at any time"})
+    note = boat.enqueue()
+    boat.enqueue(b"X-Priority: 1\r\n\r\nNow.\r\n")
+    said = boat.says("--plan")
+    assert said[:2] == ["Call over gsm: it comes first.", "  sends 1 of 2 messages that are due, 23 octets"]
+    assert said[-2:] == [f"  calls are allowed from {opens}",
+                         f"Message {note} waits: its window is closed until {opens[:3]} {opens[-5:]}."]
+
+
+@pytest.mark.parametrize("urgent_from, senders", [
+    ("", "captain cook"), ("captain", "captain"), ("cook@yacht.example", "cook"), ("cook, captain", "captain cook"),
+])
+def test_whose_mail_may_be_urgent(boat, urgent_from, senders):
+    """By box or by address; anybody's where nobody is listed."""
+    boat.links(sat={"classes": "urgent"})
+    boat.configure(calls={"urgent_from": urgent_from})
+    sent = {name: boat.enqueue(b"X-Priority: 1\r\n\r\nNow.\r\n", sender=f"{name}@yacht.example")
+            for name in ("captain", "cook")}
+    sent["nobody"] = boat.enqueue(b"X-Priority: 1\r\n\r\nNow.\r\n", sender=None)
+    said = boat.says("--plan")
+    may = {*senders.split(), *([] if urgent_from else ["nobody"])}
+    assert said[1].startswith(f"  sends {len(may)} of 3 messages")
+    assert {line for line in said if line.startswith("Message")} == {
+        f"Message {uid} waits: it carries urgent mail only." for name, uid in sent.items() if name not in may}
+
+
+def test_a_message_too_large_for_the_link(boat):
+    boat.links(gsm={"message_out": 100 * KB})
+    big, _ = boat.enqueue(b"\r\n" + b"x" * 200 * KB), boat.enqueue()
+    said = boat.says("--plan")
+    assert said[1] == "  sends 1 of 2 messages that are due, 22 octets"
+    assert said[-1] == f"Message {big} waits: 200002 octets are more than its message_out, 100000."
+
+
+def test_only_messages_too_large(boat):
+    boat.links(gsm={"message_out": 100 * KB})
+    boat.enqueue(b"\r\n" + b"x" * 200 * KB)
+    assert boat.says("--plan") == [
+        "No call: no link may be used now.",
+        "Link gsm: of what is to be sent it may carry nothing: 200002 octets are more than its message_out, 100000."]
+
+
+def test_a_budget_that_is_used_up(boat):
+    boat.links(gsm={**MONEY, "budget": "1 EUR a month"})
+    boat.had()
+    boat.enqueue()
+    assert boat.says("--plan") == [
+        "No call: no link may be used now.",
+        "Link gsm: its budget of 1 EUR a month is used up."]
+
+
+def test_the_first_of_two_links_is_passed_over(boat):
+    boat.links(gsm={**MONEY, "budget": "1 EUR a month", "priority": 1}, vsat={"priority": 2})
+    boat.had()
+    boat.enqueue()
+    assert boat.says("--plan") == [
+        "Call over vsat: the first that may be used; gsm: its budget of 1 EUR a month is used up.",
+        "  sends 1 of 1 messages that are due, 22 octets",
+        "  fetches from no account",
+        "  takes at most 3600 s, because of call_limit",
+        "Link gsm: its budget of 1 EUR a month is used up.",
+        "Link vsat: may be used; it would carry 1 messages."]
+
+
+def test_a_link_that_is_up_comes_first(boat, tmp_path):
+    there = tmp_path / "there"
+    boat.links(gsm={"priority": 1}, wifi={**PRESENT, "probe": f"command test -e {there}"})
+    boat.enqueue()
+    said = boat.says("--plan")
+    assert said[0] == "Call over gsm: it comes first." and said[-1] == "Link wifi: it is not there."
+    there.touch()
+    assert boat.says("--plan")[0] == "Call over wifi: it is up."
+
+
+def test_a_probe_that_cannot_tell(boat):
+    boat.links(wifi={**PRESENT, "probe": "command /nowhere/probe"})
+    boat.enqueue()
+    assert boat.says("--plan")[1].startswith("Link wifi: the probe command cannot be started: /nowhere/probe")
+
+
+def test_a_message_that_waits_after_a_refusal(boat):
+    """It is due with --now only, as in a run."""
+    boat.enqueue()
+    queued, = boat.queued()
+    boat.put_off(queued, int(time.time()) + 1000)
+    assert boat.says("--plan") == ["No call: nothing is queued and no account is configured."]
+    assert boat.says("--plan", "--now")[1] == "  sends 1 of 1 messages that are due, 22 octets"
+
+
+# --status
+
+def test_the_status_of_a_quiet_site(boat):
+    said = boat.says("--status")
+    assert said[0] == "Queue: 0 messages, 0 octets; 0 of them held."
+    assert said[-3:] == ["Calls: 0 on record.", "Now:", "No call: nothing is queued and no account is configured."]
+
+
+def test_the_status(boat, later):
+    """The queue, the last five calls, and when the next may be."""
+    window, opens = later
+    boat.links(gsm={**MONEY, "windows": window})
+    held = boat.enqueue()
+    boat.hold(held)
+    boat.enqueue()
+    for number in range(6):
+        boat.had(start=1_772_539_200 + 60 * number, outcome=f"ok {number}")
+    said = boat.says("--status")
+    assert said[0] == "Queue: 2 messages, 44 octets; 1 of them held."
+    assert said[said.index("Calls: 6 on record, the last:"):] == [
+        "Calls: 6 on record, the last:",
+        *(f"  2026-03-03 12:0{number} gsm: 61.5 s, 2 out, 1 in, 1.00 EUR; ok {number}" for number in range(1, 6)),
+        "Now:",
+        "No call: no link may be used now.",
+        f"Link gsm: its window is closed until {opens}.",
+        f"  calls are allowed from {opens}"]
+
+
+def test_a_ledger_that_a_person_spoilt(boat):
+    with open(boat.spool.state("ledger.jsonl"), "w", encoding="utf-8") as f:
+        f.write('{"link": "gsm"}\nnonsense\n[1]\n{"link": "gsm", "start": "yesterday", "cost": 5}\n')
+    code, out = boat.run("--status")
+    assert code == 0 and "Calls: 2 on record" in out and "(no date) gsm: 0 s" in out
+
+
+# Exit codes
+
+def test_what_is_wrong(boat):
+    for options in (["--plan", "--status"], ["--plan", "--quiet"], ["--status", "--progress"]):
+        assert boat.run(*options)[0] == 64
+    boat.path.write_text("schema = 1\n[site]\nhostname = yacht.example\ncolour = blue\n")
+    for option in "--plan", "--status":
+        code, said = boat.run(option)
+        assert code == 78 and f"{boat.path}:4: [site] colour:" in said
