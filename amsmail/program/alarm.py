@@ -1,24 +1,11 @@
 """What needs a person is told once, and not at every run: to whoever reads cron's mail, and to postmaster."""
 
 import json
-import time
 
-from amsmail.site.dates import rfc5322
+from amsmail.site import notices
 from amsmail.store import durable
-from amsmail.store.delivery import Delivery
-from amsmail.store.dropbox import new_uid
 
-_MESSAGE = """\
-From: mailcheck <postmaster@{domain}>
-To: postmaster@{domain}
-Subject: mailcheck needs a person
-Date: {date}
-Message-ID: <{uid}>
-Auto-Submitted: auto-generated
-MIME-Version: 1.0
-Content-Type: text/plain; charset=utf-8
-Content-Transfer-Encoding: 8bit
-
+_TEXT = """\
 mailcheck on {hostname} cannot go on without a person:
 
 {troubles}
@@ -54,14 +41,6 @@ class Alarm:
 
 def mail(site, spool, troubles):
     """Puts a message about the texts `troubles` into postmaster's box.  Raises OSError."""
-    uid = new_uid(site.hostname)
-    delivery = Delivery(spool, uid, [site.postmaster], b"Return-Path: <>\n")
-    text = _MESSAGE.format(domain=next(iter(site.domains)), date=rfc5322(time.time()), uid=f"{uid}@{site.hostname}",
-                           hostname=site.hostname, troubles="\n".join(f"    {text}" for text in troubles))
-    try:
-        delivery.write(text.replace("\n", "\r\n").encode())
-        delivery.seal()
-        delivery.commit()
-    except BaseException:
-        delivery.abort()
-        raise
+    lines = "\n".join(f"    {text}" for text in troubles)
+    notices.tell(site, spool, site.postmaster, "mailcheck needs a person",
+                 _TEXT.format(hostname=site.hostname, troubles=lines))
