@@ -18,7 +18,7 @@ from amsmail.wire.address import AddressError, parse_address
 from amsmail.wire.text import BareScanner
 
 _HEADER_CAP = 1 << 18       # octets in which the envelope's header field must come
-DELETE, KEEP, ALL = 0, -1, -1       # what config_file makes of `after` and `backlog`
+DELETE, KEEP, ALL = 0, -1, -1       # what site/values makes of `after` and `backlog`
 
 
 class Session(ProviderSession):

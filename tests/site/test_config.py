@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from amsmail.site import config, config_file
+from amsmail.site import config, config_file, layout
 from amsmail.site.config import ConfigError
 
 HERE = pathlib.Path(__file__).parent
@@ -151,7 +151,7 @@ def test_any_value_that_is_written_is_read_back(good, value):
 
 def test_a_value_that_cannot_be_written_is_refused():
     with pytest.raises(ValueError, match="both kinds of quotes"):
-        config_file.quoted("#'\"")
+        layout.quoted("#'\"")
 
 
 class TestCompiled:

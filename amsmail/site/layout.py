@@ -1,0 +1,71 @@
+"""The lines of mail.cfg: where each section and key stands, and how one value is changed while all else stays."""
+
+import re
+
+_SECTION = re.compile(r"\s*(\[+)\s*(.*?)\s*\]+\s*(#.*)?$")
+_KEY_LINE = re.compile(r"""(\s*[^\[#\s=][^=]*=\s*)("[^"]*"|'[^']*'|.*?)(\s+#.*|\s*)$""")
+
+
+def index(lines):
+    """{keys: line number} of every section and key, and what only the raw line shows to be wrong."""
+    found, problems, where = {}, [], ()
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        if text.startswith("["):
+            match = _SECTION.match(line)
+            if match:
+                where = (*where[:len(match[1]) - 1], match[2].strip("\"'"))
+                found.setdefault(where, number)
+            continue
+        key, _, value = text.partition("=")
+        key, value = key.strip().strip("\"'"), value.strip()
+        found.setdefault((*where, key), number)
+        if value[:1] not in ("\"", "'") and re.search(r"\S#", value):
+            problems.append((number, f"{key}: a # in the middle of a value would start a comment; expected the value "
+                                     "in quotes, or a blank before the #"))
+    return found, problems
+
+
+def put(lines, keys, value):
+    """Sets or removes one key in a list of lines."""
+    found, _ = index(lines)
+    if keys in found:
+        at = found[keys] - 1
+        if value is None:
+            del lines[at]
+        else:
+            start, _, comment = _KEY_LINE.match(lines[at]).groups()
+            lines[at] = f"{start}{quoted(value)}{comment or ''}"
+    elif value is not None:
+        at, indent = _end_of_section(lines, keys[:-1])
+        lines.insert(at, f"{indent}{keys[-1]} = {quoted(value)}")
+
+
+def _end_of_section(lines, section):
+    """Where a new key of a section goes, behind its last one, and its indentation; the section is added if need be."""
+    found, _ = index(lines)
+    if section not in found:
+        above = section[:-1]
+        at, indent = _end_of_section(lines, above) if above else (len(lines), "")
+        inside = [number for keys, number in found.items() if above and keys[:len(above)] == above]
+        at = max([at, *inside])
+        indent += "  " if above else ""
+        lines[at:at] = [*([] if above else [""]), f"{indent}{'[' * len(section)}{section[-1]}{']' * len(section)}"]
+        return at + (1 if above else 2), indent
+    own = [number for keys, number in found.items() if keys[:-1] == section and _KEY_LINE.match(lines[number - 1])]
+    last = max([found[section], *own])
+    return last, re.match(r"\s*", lines[last - 1])[0]
+
+
+def quoted(value):
+    """A value as it must stand in the file, so that it is read back as it is.  Raises ValueError if it cannot be."""
+    if not (value == "" or value != value.strip() or "#" in value or value[0] in "\"'"):
+        if "\n" in value:
+            raise ValueError("a value is one line")
+        return value
+    quote = next((q for q in "\"'" if q not in value), None)
+    if quote is None or "\n" in value:
+        raise ValueError("a value cannot hold both kinds of quotes, nor a line end")
+    return f"{quote}{value}{quote}"

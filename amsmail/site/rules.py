@@ -1,0 +1,134 @@
+"""The rules of mail.cfg in which one value must fit another, and the tables that the programs look things up in."""
+
+import os
+import re
+
+from amsmail.site.values import is_domain
+from amsmail.wire.address import Address, AddressError, parse_address
+
+_BOX = re.compile(r"[a-z0-9_-]([a-z0-9._-]*[a-z0-9_-])?")
+_WINDOWS_RESERVES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(10))}
+
+
+def broken(data):
+    """(keys, what is wrong) where one value must fit another."""
+    boxes, site = data["boxes"], data["site"]
+    for name in boxes:
+        if not _BOX.fullmatch(name) or name.partition(".")[0] in _WINDOWS_RESERVES or len(name) > 64:
+            yield ("boxes", name), ("a box's name is 1 to 64 of a-z, 0-9, '.', '_', '-', has no dot at its ends and is "
+                                    "no name that Windows reserves")
+    if site["postmaster"] not in boxes:
+        yield ("site", "postmaster"), f"found {site['postmaster']!r}; expected one of the boxes: {', '.join(boxes)}"
+    if not data["domains"]:
+        yield ("domains",), "found nothing; expected at least one domain of this site, [[yacht.example]]"
+    for name in data["domains"]:
+        if not is_domain(name):
+            yield ("domains", name), "expected a domain name such as yacht.example"
+    yield from _address_checks(data)
+    if bool(data["tls"]["certificate"]) != bool(data["tls"]["key"]):
+        yield ("tls",), "certificate and key go together: one of them is missing"
+    for key in ("certificate", "key"):
+        path = data["tls"][key]
+        if path and not os.access(path, os.R_OK):
+            yield ("tls", key), f"found {path!r}, which is not there or cannot be read; expected a PEM file"
+    if data["queue"]["login"] in boxes:
+        yield ("queue", "login"), "is the name of a box; expected another name"
+    if bool(data["queue"]["login"]) != bool(data["queue"]["password"]):
+        yield ("queue",), "login and password go together: one of them is missing"
+    if bool(data["relay"]["user"]) != bool(data["relay"]["password"]):
+        yield ("relay",), "user and password go together: one of them is missing"
+    for name, account in data["accounts"].items():
+        where = ("accounts", name)
+        if not _BOX.fullmatch(name):
+            yield where, "an account's name is 1 or more of a-z, 0-9, '.', '_', '-'"
+        if bool(account["box"]) == bool(account["envelope"]):
+            yield where, "expected either box (everything goes there) or envelope (a whole domain in one account)"
+        elif account["box"] and account["box"] not in boxes:
+            yield (*where, "box"), f"found {account['box']!r}; expected one of the boxes: {', '.join(boxes)}"
+        yield from _imap_checks(where, account)
+    for name, link in data["links"].items():
+        yield from _link_checks(("links", name), link)
+    for word in data["calls"]["urgent_from"]:
+        if word not in boxes and "@" not in word:
+            yield ("calls", "urgent_from"), f"found {word!r}; expected boxes and addresses"
+    if data["queue"]["warn_after"] >= data["queue"]["expire_after"]:
+        yield ("queue", "warn_after"), "expected less than expire_after"
+
+
+# What a link of each type must say, and what it may say besides what all may.
+_LINK_KEYS = {
+    "always": ((), ()),
+    "present": (("probe",), ()),
+    "command": (("up", "down"), ("probe",)),
+    "rasdial": (("entry",), ("probe", "user", "password", "password_command")),
+    "ppp": (("entry",), ("probe",)),
+    "networkmanager": (("entry",), ("probe", "password", "password_command")),
+    "modemmanager": (("entry",), ("probe", "apn", "user", "password", "password_command")),
+}
+_OF_SOME_LINKS = ("up", "down", "entry", "apn", "user", "password", "password_command", "probe")
+_CHARGES = ("setup_charge", "per_increment", "per_minute", "minimum", "per_mb")
+
+
+def _link_checks(where, link):
+    required, allowed = _LINK_KEYS[link["type"]]
+    for key in _OF_SOME_LINKS:
+        if key in required and not link[key]:
+            yield (*where, key), f"found nothing; expected a value: a link of type {link['type']} needs it"
+        elif link[key] and key not in (*required, *allowed):
+            yield (*where, key), f"found a value; expected none: a link of type {link['type']} has no use for it"
+    if link["password"] and link["password_command"]:
+        yield (*where, "password_command"), "expected either password or password_command"
+    charges = [key for key in _CHARGES if link[key]]
+    if charges and not link["currency"]:
+        yield (*where, charges[0]), f"found {link[charges[0]]!r} and no currency; expected currency = EUR or another"
+    if link["per_increment"] and not link["increment"]:
+        yield (*where, "per_increment"), "expected increment = 20 or another number of seconds with it"
+    if link["increment"] and not (link["per_increment"] or link["per_minute"]):
+        yield (*where, "increment"), "expected per_increment or per_minute with it"
+    if link["idle_floor"] and not link["per_mb"]:
+        yield (*where, "idle_floor"), "expected per_mb with it"
+    for _, unit, _ in link["budget"]:
+        if unit not in ("minutes", "MB", link["currency"]):
+            yield (*where, "budget"), f"found a budget in {unit}; expected one in the link's currency"
+
+
+def _imap_checks(where, account):
+    if account["type"] != "imap":
+        for key, default in ("folder", "INBOX"), ("deletion", "expunge"), ("deletion_folder", ""):
+            if account[key] != default:
+                yield (*where, key), f"found {account[key]!r}; expected only where type is imap"
+    elif not account["folder"]:
+        yield (*where, "folder"), "found nothing; expected the name of a folder, such as INBOX"
+    elif bool(account["deletion_folder"]) != (account["deletion"] == "move"):
+        yield where, "deletion = move and deletion_folder go together: one of them is missing"
+    elif account["deletion_folder"] == account["folder"]:
+        yield (*where, "deletion_folder"), f"found {account['folder']!r}; expected another than that of the account"
+
+
+def _address_checks(data):
+    owners = {}
+    for box, settings in data["boxes"].items():
+        for text in settings["addresses"]:
+            try:
+                for address in _addresses(text, data["domains"]):
+                    other = owners.setdefault(address.key, box)
+                    if other != box:
+                        yield ("boxes", box, "addresses"), f"{address} belongs to box {other} already"
+            except AddressError as error:
+                yield ("boxes", box, "addresses"), f"found {text!r}; expected addresses: {error}"
+
+
+def _addresses(text, domains):
+    """What an entry of `addresses` stands for: without an @, that name at each domain of the site."""
+    return [parse_address(text)] if "@" in text else [parse_address(f"{text}@{domain}") for domain in domains]
+
+
+def converted(data):
+    """What the programs look up: the box of every address, the domains as one table."""
+    domains = {name.casefold(): settings["unknown"] for name, settings in data["domains"].items()}
+    addresses = {}
+    for box, settings in data["boxes"].items():
+        for text in settings["addresses"] or [box]:
+            addresses.update((address.key, box) for address in _addresses(text, domains))
+    addresses.update((Address("postmaster", domain).key, data["site"]["postmaster"]) for domain in domains)
+    return {**data, "domains": domains, "addresses": addresses}

@@ -1,0 +1,218 @@
+"""The values of mail.cfg: each check takes the text of one value and gives what the programs get, or raises Wrong with
+what is expected."""
+
+import os
+import re
+import shlex
+
+from configobj.validate import ValidateError
+
+from amsmail.site import networks
+from amsmail.wire.address import AddressError, parse_address
+
+SCHEMA = "1"
+
+
+class Wrong(ValidateError):
+    """A value that fails its check; the message says what is expected."""
+
+
+def _schema(text):
+    if text != SCHEMA:
+        raise Wrong(f"{SCHEMA}, the version of mail.cfg that this amsmail reads")
+    return text
+
+
+def _matching(test, expected):
+    def check(text):
+        if not test(text):
+            raise Wrong(expected)
+        return text
+    return check
+
+
+def _is_path(text):
+    return not text or os.path.isabs(text) and "\0" not in text and len(os.fsencode(text)) <= 1000
+
+
+def is_domain(text):
+    try:
+        return str(parse_address(f"x@{text}").domain) == text and not text.startswith("[")
+    except AddressError:
+        return False
+
+
+def _count(text):
+    if not (text.isascii() and text.isdigit() and len(text) <= 12 and int(text)):
+        raise Wrong("a whole number, 1 or more")
+    return int(text)
+
+
+def _port(text):
+    if text and not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536):
+        raise Wrong("a port number of 1 to 65535")
+    return int(text or 0)
+
+
+def _choice(text, *choices):
+    if text not in choices:
+        raise Wrong(" or ".join(filter(None, choices)))
+    return text
+
+
+def _words(text):
+    return text.replace(",", " ").split()
+
+
+def _networks(text):
+    try:
+        return [networks.parse(word) for word in _words(text)]
+    except ValueError as error:
+        raise Wrong(f"networks such as 192.168.7.0/24 or ::1, with commas between them ({error})") from error
+
+
+def _hash(text):
+    if text:
+        from amsmail.site.passwords import can_verify, is_hash
+        if not is_hash(text):
+            raise Wrong("a hash as `mailcfg password` makes it")
+        if not can_verify(text):
+            raise Wrong("a hash that the libraries on this machine can verify, as `mailcfg password` makes it")
+    return text
+
+
+def _fingerprint(text):
+    digits = text.removeprefix("sha256:").replace(":", "").lower()
+    if text and not (text.startswith("sha256:") and re.fullmatch("[0-9a-f]{64}", digits)):
+        raise Wrong("sha256: and the 64 hex digits of the certificate's SHA-256 digest")
+    return digits
+
+
+def _after(text):
+    match = re.fullmatch(r"keep ([0-9]{1,5}) days?", text)
+    if text not in ("delete", "keep") and not match:
+        raise Wrong("delete, keep, or keep N days")
+    return {"delete": 0, "keep": -1}.get(text, int(match[1]) * 86400 if match else 0)
+
+
+def _backlog(text):
+    match = re.fullmatch(r"newest ([0-9]{1,9})", text)
+    if text not in ("all", "none") and not match:
+        raise Wrong("all, none, or newest N")
+    return {"all": -1, "none": 0}.get(text, int(match[1]) if match else 0)
+
+
+def _command(text):
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise Wrong(f"a command line ({error})") from error
+
+
+def _rate(text):
+    """(up, down) in bit/s, 0 for what is not known."""
+    match = re.fullmatch(r"([0-9]{1,7}(?:\.[0-9]+)?)(?:/([0-9]{1,7}(?:\.[0-9]+)?))?", text)
+    rates = tuple(round(float(each) * 1000) for each in (match[1], match[2] or match[1])) if match else (0, 0)
+    if text and not all(rates):
+        raise Wrong("kbit/s, such as 64, or up/down, such as 256/1024")
+    return rates
+
+
+def _seconds(text):
+    match = re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", text)
+    if text and not (match and float(text)):
+        raise Wrong("seconds, such as 0.7")
+    return float(text or 0)
+
+
+def _number(text):
+    """A whole number; 0 for none."""
+    return _count(text) if text else 0
+
+
+def _money(text):
+    if text and not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
+        raise Wrong("an amount such as 1.20")
+    return text
+
+
+def _age(text):
+    match = re.fullmatch(r"([1-9][0-9]{0,3}) (hour|day)s?", text)
+    if not match:
+        raise Wrong("an age such as 12 hours or 7 days")
+    return int(match[1]) * {"hour": 3600, "day": 86400}[match[2]]
+
+
+def _classes(text):
+    words = _words(text)
+    if not words or not set(words) <= {"normal", "urgent"}:
+        raise Wrong("normal, urgent, or both with a comma between them")
+    return words
+
+
+def _windows(text):
+    from amsmail.site import windows
+    try:
+        problems = windows.parse(text).problems()
+    except ValueError as error:
+        raise Wrong(str(error)) from error
+    if problems:
+        raise Wrong(f"windows that open and do not overlap: {'; '.join(problems)}")
+    return text
+
+
+def _budget(text):
+    from amsmail.site import budget
+    try:
+        return budget.parse(text)
+    except ValueError as error:
+        raise Wrong(str(error)) from error
+
+
+def _probe(text):
+    """What shows that a link is there."""
+    words = _command(text)
+    kinds = {"interface": 2, "route": 2}
+    if words and not (len(words) == kinds.get(words[0]) or words[0] == "command" and len(words) > 1):
+        raise Wrong("interface NAME, route ADDRESS, or command and a command line")
+    return text
+
+
+CHECKS = {
+    "schema": _schema,
+    "domain": _matching(is_domain, "a domain name such as yacht.example"),
+    "host": _matching(lambda text: re.fullmatch(r"[A-Za-z0-9.:_-]*", text), "a host name or an IP address"),
+    "path": _matching(_is_path, "an absolute path of at most 1000 octets"),
+    "word": _matching(lambda text: not re.search(r"\s", text), "one word"),
+    "text": _matching(lambda text: not re.search(r"[\x00-\x1f]", text), "text without control characters"),
+    "count": _count,
+    "port": _port,
+    "choice": _choice,
+    "words": _words,
+    "networks": _networks,
+    "hash": _hash,
+    "fingerprint": _fingerprint,
+    "after": _after,
+    "backlog": _backlog,
+    "command": _command,
+    "rate": _rate,
+    "number": _number,
+    "money": _money,
+    "currency": _matching(lambda text: re.fullmatch(r"([A-Z]{3})?", text), "a currency's three letters, such as EUR"),
+    "age": _age,
+    "classes": _classes,
+    "windows": _windows,
+    "budget": _budget,
+    "probe": _probe,
+    "seconds": _seconds,
+}
+
+EXPECTED_MISSING = {
+    "schema": f"schema = {SCHEMA} at the top of the file",
+    "hostname": "this site's own name, such as mail.yacht.example",
+    "postmaster": "the name of a box",
+    "type": "the type",
+    "host": "the provider's host name",
+    "user": "the user name at the provider",
+    "password": "the password at the provider",
+}
