@@ -28,7 +28,7 @@ PYTHON = ENVIRONMENT / "bin" / "python"
 MARKER = ENVIRONMENT / "complete.json"
 
 DEBIAN_WHEELS = "usr/share/python-wheels"
-IMPORTED_AS = {"dnspython": "dns"}
+IMPORTED_AS = {"dnspython": "dns", "pytest-xdist": "xdist"}
 
 
 class Stop(Exception):

@@ -87,14 +87,16 @@ class PresentLink(_Link):
 class DialledLink(_Link):
     """A link that a dialler brings up and down.
 
-    `report(attempt, error)` is told of each attempt that failed, 1 the first; `sleep` and `clock` are those of `time`.
+    `dials(attempt)` is told of each attempt, 1 the first, and may raise LinkError: then there is none.  `report(attempt,
+    error)` is told of each that failed; `sleep` and `clock` are those of `time`.
     `is_ours` says whether down() hangs up: not after an up() that found the link up from somebody else's hand.
     """
 
     is_dialled = True
 
-    def __init__(self, dialler, settings, report, sleep, clock):
+    def __init__(self, dialler, settings, report, sleep, clock, dials):
         super().__init__(settings)
+        self._dials = dials
         self._dialler, self._report, self._sleep, self._clock = dialler, report, sleep, clock
         self._limit = self._settings["up_limit"]
         self._secrets = [self._settings["password"]] if self._settings["password"] else []
@@ -120,6 +122,7 @@ class DialledLink(_Link):
         self._look_for_what_hangs_up()
         password = self._password()
         for attempt in range(1, self._settings["attempts"] + 1):
+            self._dials(attempt)
             failure = self._attempt(password)
             if failure is None:
                 return
@@ -268,16 +271,16 @@ class DialledLink(_Link):
         return "" if outcome.code else outcome.said
 
 
-def _unheard(_attempt, _error):
-    """What is told of failed attempts where nobody listens: the last one is raised anyway."""
+def _unheard(*_attempt):
+    """What is told of attempts where nobody listens: the last failure is raised anyway."""
 
 
 _UNDIALLED = {"always": AlwaysLink, "present": PresentLink}
 
 
-def make(settings, report=_unheard, sleep=time.sleep, clock=time.monotonic):
+def make(settings, report=_unheard, sleep=time.sleep, clock=time.monotonic, dials=_unheard):
     """The link that a section of mail.cfg describes; see DialledLink for what else it may be given."""
     kind = settings["type"]
     if kind in _UNDIALLED:
         return _UNDIALLED[kind](settings)
-    return DialledLink(diallers.TABLE[kind], settings, report, sleep, clock)
+    return DialledLink(diallers.TABLE[kind], settings, report, sleep, clock, dials)

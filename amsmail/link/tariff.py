@@ -59,9 +59,8 @@ class Tariff(Value):
         `rates` in bit/s, up and down, and `round_trip` in seconds: 0 where it is not known.  `dial_seconds`: what
         bringing the link up takes of the time that is paid.
         """
-        up = _SESSION_UP + octets_up * _HEADERS + octets_down * _ACKNOWLEDGEMENTS
-        down = _SESSION_DOWN + octets_down * _HEADERS + octets_up * _ACKNOWLEDGEMENTS
-        octets = math.ceil(up + down)
+        up, down = on_the_line(octets_up, octets_down)
+        octets = up + down
         if not self._charges_time:
             return self.cost(0, octets)
         if not all(rates):
@@ -74,6 +73,12 @@ class Tariff(Value):
     def _charges_time(self):
         return bool(_amount(self.per_increment) or _amount(self.per_minute)
                     or self.idle_floor and _amount(self.per_mb))
+
+
+def on_the_line(octets_up, octets_down):
+    """(octets up, octets down) on the line, as far as can be said, of a call that sends and fetches so much mail."""
+    up, down = with_headers(octets_up, octets_down)
+    return up + _SESSION_UP, down + _SESSION_DOWN
 
 
 def with_headers(sent, received):

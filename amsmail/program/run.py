@@ -10,7 +10,7 @@ from amsmail.program.alarm import Alarm, mail
 from amsmail.program.call import Call
 from amsmail.site import config
 from amsmail.site.identity import become_owner_of
-from amsmail.site.log import Log, job_sink, new_session
+from amsmail.site.log import Log, begin_anew, job_sink, new_session
 from amsmail.store.delivery import recover
 from amsmail.store.locks import Busy
 from amsmail.store.seen import resume_all
@@ -46,6 +46,7 @@ class Run:
             return exits.OK
         with lock:
             try:
+                begin_anew(self.spool.state("mailcheck.log"))
                 self._hang_up_left_behind()
                 self._clear_up()
                 self._call_if_there_is_a_reason()
@@ -59,9 +60,9 @@ class Run:
         """The Plan for now; nothing is dialled, and nothing changed."""
         return self._plan()
 
-    def _plan(self, without=()):
+    def _plan(self, tried=(), only=None, fetches=True):
         return plan(self._site, self.spool, self._log, self._clock(), self._everything,
-                    ledger.read(self.spool.state("ledger.jsonl")), self._is_up, without)
+                    ledger.read(self.spool.state("ledger.jsonl")), self._is_up, tried, only, fetches)
 
     def _is_up(self, name):
         return links.make(self._site.links[name]).is_up()
@@ -88,37 +89,41 @@ class Run:
         decisions.obey(self._site, self.spool, self._log)
 
     def _call_if_there_is_a_reason(self):
-        """Calls over the first link that may be used and comes up."""
-        tried = []
+        """Makes the calls of the plan, one after the other; what a link that does not come up should have carried is
+        planned anew."""
         todo = self._plan()
+        self._say_why(todo)
         outsized.hold(self._site, self.spool, self._log, todo)
-        while not todo.is_empty:
-            self._say_why(todo)
-            self._screen.say(f"To send: {len(todo.messages)} messages, {todo.octets} octets. "
-                             f"To fetch from: {', '.join(todo.accounts) or 'no account'}.")
-            if not self._make(todo):
-                return
-            tried.append(todo.link)
-            todo = self._plan(tried)
-        if not tried:
-            self._say_why(todo)
-            self._screen.say(f"No call: {todo.why}.")
+        if not todo.calls:
+            self._screen.say(f"No call: {todo.why_none}.")
+        tried, only, fetches = {}, None, True
+        while todo.calls:
+            first = todo.calls[0]
+            if self._make(first):
+                tried[first.link] = "it did not come up"
+            else:
+                tried[first.link] = "it may not carry this"
+                only, fetches = todo.without(first.link)
+            todo = self._plan(tried, only, fetches)
 
     def _say_why(self, todo):
         for verdict in todo.verdicts:
             if verdict.why_not:
                 self._screen.say(f"Link {verdict.link}: {verdict.why_not}.")
 
-    def _make(self, todo):
-        """Makes a call, and says whether another link should be tried: this one did not come up."""
-        call = self._call_over(todo.link)
+    def _make(self, planned):
+        """Makes a PlannedCall, and says whether its link did not come up."""
+        self._screen.say(f"To send: {len(planned.messages)} messages, {planned.octets} octets. "
+                         f"To fetch from: {', '.join(planned.accounts) or 'no account'}.")
+        call = self._call_over(planned.link)
         start = self._clock()
-        call.run({"config": self._site.path, "session": self._log.session, "link": todo.link,
-                  "messages": todo.messages, "accounts": todo.accounts, "message_in": todo.message_in},
-                 (todo.seconds, todo.limit), start)
+        call.run({"config": self._site.path, "session": self._log.session, "link": planned.link,
+                  "messages": planned.messages, "accounts": planned.accounts, "octets_in": planned.octets_in},
+                 planned.allowance, start)
         self._troubles += call.troubles
-        entry = {"id": self._log.session, "link": todo.link, "why": todo.why, "start": int(start), **call.figures()}
-        self._kept = entry["kept"]
+        entry = {"id": self._log.session, "link": planned.link, "why": planned.why, "start": int(start),
+                 **call.figures()}
+        self._kept += entry["kept"]
         self._log("call", **entry)
         try:
             ledger.write(self.spool.state("ledger.jsonl"), entry)
@@ -129,7 +134,7 @@ class Run:
             f"Link {entry['link']}: {entry['seconds']} s, {entry['bytes_up']} octets up, {entry['bytes_down']} down."
             f"{cost} Sent {entry['messages_out']}, refused {entry['refused']}, kept {entry['kept']}, "
             f"fetched {entry['messages_in']}.")
-        return call.may_try_another
+        return call.did_not_come_up
 
     def _tell_postmaster(self, troubles):
         """Tells postmaster what needs a person and was not told yet; gives that."""

@@ -17,22 +17,35 @@ _LAST_CALLS = 5
 def plan(path, everything):
     """Prints what a mailcheck would do now, for the mail.cfg at `path`, and gives the exit code.  Raises as Run does."""
     todo = Run(path, Screen(False), everything).plan()
-    if todo.is_empty:
-        print(f"No call: {todo.why}.")
-    else:
-        print(f"Call over {todo.link}: {todo.why}.")
-        print(f"  sends {len(todo.messages)} of {len(todo.items)} messages that are due, {in_octets(todo.octets)}")
-        print(f"  fetches from {', '.join(todo.accounts) or 'no account'}"
-              + (f", messages of up to {in_octets(todo.message_in)}" if todo.message_in else ""))
-        print(f"  takes at most {todo.seconds} s, because of {todo.limit}")
+    if not todo.calls:
+        print(f"No call: {todo.why_none}.")
+    for number, call in enumerate(todo.calls):
+        print(f"{'Then a call' if number else 'Call'} over {call.link}: {call.why}.")
+        print(f"  sends {len(call.messages)} of {len(todo.items)} messages that are due, {in_octets(call.octets)}")
+        print(f"  fetches from {', '.join(call.accounts) or 'no account'}"
+              + ("" if call.octets_in is None or not call.accounts else f", {in_octets(call.octets_in)} at most"))
+        print(f"  takes at most {call.allowance.seconds} s, because of {call.allowance.limit}")
     for verdict in todo.verdicts:
         print(f"Link {verdict.link}: {verdict.why_not or _may(verdict)}.")
         if verdict.opens:
             print(f"  calls are allowed from {verdict.opens:%a %Y-%m-%d %H:%M}")
-    chosen = next((verdict for verdict in todo.verdicts if verdict.link == todo.link), None)
-    for uid, why in (chosen.waits if chosen else {}).items():
-        print(f"Message {uid} waits: {why}.")
+    _print_waiting(todo)
+    if todo.is_taken:
+        print("The queue is being picked up by POP3 now: what waits in it is not looked at.")
     return exits.OK
+
+
+def _print_waiting(todo):
+    """What waits, and why, for each link; once for all that wait for the same reasons."""
+    waiting = {}
+    for item in todo.items:
+        if item.uid not in todo.goes:
+            reasons = tuple(f"  {verdict.link}: {verdict.waits.get(item.uid, verdict.why_not)}"
+                            for verdict in todo.verdicts)
+            waiting.setdefault(reasons, []).append(
+                f"Message {item.uid} waits, {in_octets(item.size)}{', urgent' if item.is_urgent else ''}:")
+    for reasons, messages in waiting.items():
+        print(*messages, *reasons, sep="\n")
 
 
 def _may(verdict):

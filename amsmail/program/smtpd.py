@@ -141,9 +141,10 @@ class _Session:
         literal = f"[IPv6:{peer}]" if ":" in peer else f"[{peer}]" if peer else "unknown"
         with_tls = f"\n\t(using {self._connection.tls})" if self._connection.tls else ""
         only = f"\n\tfor {path(envelope.recipients[0].address)}" if len(envelope.recipients) == 1 else ""
+        priority = f"\n\tPRIORITY {envelope.priority}" if envelope.priority else ""      # a clause of RFC 6710
         helo = "".join(c if c.isalnum() and c.isascii() or c in "-._:[]" else "?" for c in event.helo)
         return (f"Received: from {helo} ({literal}){with_tls}\n\tby {self._site.hostname} with {event.protocol} "
-                f"id {uid}{only};\n\t{rfc5322(envelope.arrival)}\n").encode()
+                f"id {uid}{only}{priority};\n\t{rfc5322(envelope.arrival)}\n").encode()
 
     def _body_data(self, event):
         if self._problem:
@@ -172,8 +173,8 @@ class _Session:
             delivery.abort()
             raise
         self._log("accepted", id=delivery.uid, sender=path(self._envelope.sender), user=self._envelope.user,
-                  to=",".join(str(r.address) for r in self._envelope.recipients), octets=delivery.octets,
-                  completed="last-line" if event.completed else None)
+                  to=_without_tokens(",".join(str(r.address) for r in self._envelope.recipients)),
+                  octets=delivery.octets, completed="last-line" if event.completed else None)
         self._notify(delivery)
         return Reply(250, "2.0.0", f"Accepted as {delivery.uid}"
                      + (", with a line end for its last line" if event.completed else ""))
@@ -209,11 +210,20 @@ class _Session:
         return Reply(451, "4.3.0", "The message could not be stored, try again later")
 
     def _refused(self, event):
-        self._log("refused", command=event.command, reply=event.reply)
+        self._log("refused", command=_without_tokens(event.command), reply=_without_tokens(str(event.reply)))
 
     def _closed(self, event):
         if event.why:
             self._log("ended", why=event.why)
+
+
+def _without_tokens(text):
+    """`text` for the log, without what a reply must know that decides on a held message: whoever reads the log must not
+    learn it."""
+    if routing.HELD not in text.casefold():
+        return text
+    import re       # on demand: a connection of thousands decides something
+    return re.sub(rf"({re.escape(routing.HELD)})[a-z2-7]{{32}}", r"\1...", text, flags=re.IGNORECASE)
 
 
 class HeaderKeeper:

@@ -25,8 +25,8 @@ from amsmail.transport.result import TEMPORARY, Result
 
 def main():
     """Does the job that stands on stdin, an object of JSON: config (the path of mail.cfg), session (of the log), link
-    (its name), messages (uids to push, in order), accounts (names of those to pull), message_in (octets of the largest
-    message to fetch, 0 for any).
+    (its name), messages (uids to push, in order), accounts (names of those to pull), octets_in (how many octets of mail
+    may be fetched, null for any).
 
     SIGTERM: the call is over; each session breaks, writes down how far it came, and tells it."""
     libraries.reach()
@@ -36,7 +36,7 @@ def main():
     log = Log(job_sink("mailcheck", spool.state("mailcheck.log")), job["session"])
     report = _Report()
     link = site.links[job["link"]]
-    call = Call(Line(link["rate"], link["round_trip"]), job["message_in"], link["message_in"])
+    call = Call(Line(link["rate"], link["round_trip"]), link["message_in"], job["octets_in"])
     signal.signal(signal.SIGTERM, lambda *_: call.end())
     sessions = [lambda name=name: _pull(site, spool, name, call, log, report) for name in job["accounts"]]
     if job["messages"]:
@@ -58,7 +58,7 @@ def _push(site, spool, uids, call, log, report):
         now = time.time()
         found = {queued.entry.uid: queued for queued in due(spool, log, now, everything=True, large=True)}
         messages = outsized.let_go(spool, log, [found[uid] for uid in uids if uid in found], now)
-        return push(site, spool, messages, call, log, report.progress("sending")) if messages else Result("relay")
+        return push(site, spool, messages, call, log, report.progress("sending", "up")) if messages else Result("relay")
 
 
 def _pull(site, spool, name, call, log, report):
@@ -69,7 +69,7 @@ def _pull(site, spool, name, call, log, report):
         result.fail(TEMPORARY, "the account is being fetched by another run")
         return result
     with lock:
-        return pull(site, spool, name, call, log, report.progress(f"fetching {name}"))
+        return pull(site, spool, name, call, log, report.progress(f"fetching {name}", "down"))
 
 
 class _Report:
@@ -78,9 +78,9 @@ class _Report:
     def __init__(self):
         self._lock = threading.Lock()
 
-    def progress(self, what):
-        """What a push or a pull calls with the octets that moved."""
-        return lambda octets: self._line({"what": what, "octets": octets})
+    def progress(self, what, way):
+        """What a push or a pull calls with the octets that moved, `way` "up" or "down"."""
+        return lambda octets: self._line({"what": what, "way": way, "octets": octets})
 
     def result(self, result):
         self._line(result.figures())

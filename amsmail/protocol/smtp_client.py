@@ -293,6 +293,8 @@ class SmtpClient(ScriptEngine):
         if "DSN" in self._extensions:
             words += [f"RET={envelope.ret}"] if envelope.ret else []
             words += [f"ENVID={envelope.envid}"] if envelope.envid else []
+        if "MT-PRIORITY" in self._extensions and envelope.priority:
+            words.append(f"MT-PRIORITY={envelope.priority}")
         return " ".join(words)
 
     def _rcpt(self, recipient):
@@ -370,8 +372,8 @@ _FLOWS = {
     "pipelined": SmtpClient._pipelined,
     "in lock-step": SmtpClient._in_lock_step,
 }
-# Hardly anybody says of a message that it is an address that is right (RFC 3463, section 3.2: X.1.0, X.1.5).  Where all is
-# in one flow that is the sign of a reply too many; in the other flows nothing can be pending when the body is sent.
+# Hardly anybody says of a message that it is an address that is right (RFC 3463, section 3.2: X.1.0, X.1.5).  Where all
+# is in one flow that is the sign of a reply too many; in the other flows nothing can be pending when the body is sent.
 _OF_ADDRESSES = {"2.1.0", "2.1.5"}
 _UNEXPECTED = Reply(451, "4.5.0", "The server's answers were out of order")
 

@@ -1,5 +1,5 @@
 """The SMTP server's side of a session (RFC 5321), with SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), PIPELINING
-(2920), CHUNKING (3030), ENHANCEDSTATUSCODES (2034), DSN (3461), STARTTLS (3207) and AUTH (4954).
+(2920), CHUNKING (3030), ENHANCEDSTATUSCODES (2034), DSN (3461), MT-PRIORITY (6710), STARTTLS (3207) and AUTH (4954).
 
 What is legal when is the table LEGAL below: state -> verbs.  The states:
 
@@ -25,9 +25,9 @@ from amsmail.wire.value import Value
 # Octets of a command line with its CRLF: RFC 5321, section 4.5.3.1.4 and what each extension adds to it.
 LINE_CAP = 512
 LINE_CAPS = {
-    "MAIL": 512 + 26 + 17 + 10 + 500 + 117,     # SIZE, BODY, SMTPUTF8, AUTH, RET and ENVID
-    "RCPT": 512 + 36 + 508,                     # NOTIFY, ORCPT
-    "AUTH": 12288,                              # RFC 4954, section 4
+    "MAIL": 512 + 26 + 17 + 10 + 500 + 117 + 15,    # SIZE, BODY, SMTPUTF8, AUTH, RET and ENVID, MT-PRIORITY
+    "RCPT": 512 + 36 + 508,                         # NOTIFY, ORCPT
+    "AUTH": 12288,                                  # RFC 4954, section 4
 }
 LOGIN_FAILURES = 3      # then the connection ends: guessing passwords costs a new connection each time
 
@@ -256,7 +256,8 @@ class SmtpServer(Engine):
 
     def _extensions(self):
         yield f"SIZE {self._settings.size}"
-        yield from ("8BITMIME", "SMTPUTF8", "PIPELINING", "CHUNKING", "ENHANCEDSTATUSCODES", "DSN")
+        yield from ("8BITMIME", "SMTPUTF8", "PIPELINING", "CHUNKING", "ENHANCEDSTATUSCODES", "DSN",
+                    "MT-PRIORITY MIXER")
         if self._settings.starttls and not self._secure:
             yield "STARTTLS"
         if self._login_allowed:
@@ -278,7 +279,8 @@ class SmtpServer(Engine):
             self._fail(552, "5.3.4", f"At most {self._settings.size} octets a message here")
             return
         self._envelope = Envelope(address, (), body=given.get("BODY", ""), smtputf8=given.get("SMTPUTF8", False),
-                                  ret=given.get("RET", ""), envid=given.get("ENVID", ""), user=self._user)
+                                  ret=given.get("RET", ""), envid=given.get("ENVID", ""), user=self._user,
+                                  priority=given.get("MT-PRIORITY", ""))
         self._emit(MayUse(address, given.get("SIZE", 0), self._user))
 
     def _rcpt(self, argument):

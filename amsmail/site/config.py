@@ -27,7 +27,7 @@ class Site:
     `networks.parse`.  limits: {key: int}.  certificate, key: path or ''.  domains: {name: 'refuse' | 'relay'}.
     boxes: {name: {'password': hash, 'addresses': [...]}}.  addresses: {Address.key: box}.  queue: {'login',
     'password'}. relay: {...} with host '' where there is none.  accounts, links: {name: {...}}, in the file's order.
-    calls: {'schedule', 'urgent_from'}.
+    calls: {'use', 'schedule', 'urgent_from'}.
     """
 
     def __init__(self, path, data):

@@ -1,4 +1,4 @@
-"""Reading, checking and editing the file mail.cfg.
+"""Reading and checking the file mail.cfg; draft.py changes it.
 
 ConfigObj reads it with interpolation and list values off: passwords hold `%` and commas.  A mistake is reported with
 file, line, key, what was found and what is expected; the line numbers come from an index of keys of our own (layout).
@@ -7,12 +7,11 @@ file, line, key, what was found and what is expected; the line numbers come from
 import os
 
 from configobj import ConfigObj, ConfigObjError, get_extra_values
-from configobj.validate import Validator
+from configobj.validate import ValidateError, Validator
 
 from amsmail.site import layout, rules
 from amsmail.site.config_error import ConfigError
 from amsmail.site.values import CHECKS, EXPECTED_MISSING
-from amsmail.store import durable
 
 _SPEC = os.path.join(os.path.dirname(__file__), "mail.spec")
 
@@ -20,33 +19,11 @@ _SPEC = os.path.join(os.path.dirname(__file__), "mail.spec")
 def read(path):
     """The contents of the mail.cfg at `path`, checked and converted: {section: {...}}.  Raises ConfigError."""
     _check_mode(path)
-    return _checked(path, _lines_of(path))
+    return _checked(path, lines_of(path))
 
 
-def edit(path, changes):
-    """Changes values in the mail.cfg at `path`: {(section, [subsection,] key): value, or None to remove it}.
-
-    Only the lines of these keys change; a section that is missing is added.  The file is replaced atomically, and only
-    if nothing is wrong with the result that was not wrong before.  Raises ConfigError.
-    """
-    lines = _lines_of(path)
-    before = {_without_line(problem) for problem in _problems(path, lines)}
-    for keys, value in changes.items():
-        layout.put(lines, keys, value)
-    worse = [problem for problem in _problems(path, lines) if _without_line(problem) not in before]
-    if worse:
-        raise ConfigError(worse)
-    with _open_errors(path):
-        durable.replace(path, "".join(line + "\n" for line in lines).encode(), like=os.stat(path))
-
-
-def box_names(path):
-    """The names of the boxes in the mail.cfg at `path`, whatever else may be wrong with it.  Raises ConfigError."""
-    index, _ = layout.index(_lines_of(path))
-    return [keys[1] for keys in index if keys[0] == "boxes" and len(keys) == 2]
-
-
-def _problems(path, lines):
+def problems(path, lines):
+    """What is wrong with a mail.cfg of these lines, as ConfigError has it."""
     try:
         _checked(path, lines)
     except ConfigError as error:
@@ -54,9 +31,21 @@ def _problems(path, lines):
     return []
 
 
-def _without_line(problem):
-    """A problem's text without the file and the line, which an edit may move."""
-    return problem.partition(": ")[2]
+def expected(keys, text):
+    """What is expected of the value at `keys`, in words, '' if `text` is one ('': nothing stands there); `keys` as in
+    layout."""
+    spec = _spec()
+    for name in keys[:-1]:
+        spec = spec[name] if name in spec else spec["__many__"]
+    check = spec[keys[-1]]
+    if not text:
+        return "" if "default=" in check else EXPECTED_MISSING.get(keys[-1], "a value")
+    try:
+        Validator(CHECKS).check(check, text)
+        layout.quoted(text)
+    except (ValidateError, ValueError) as error:
+        return str(error)
+    return ""
 
 
 class _open_errors:
@@ -76,7 +65,8 @@ class _open_errors:
             raise ConfigError([f"{self._path}:{line}: is not UTF-8 text: {error.reason}"]) from error
 
 
-def _lines_of(path):
+def lines_of(path):
+    """The lines of the file.  Raises ConfigError."""
     with _open_errors(path), open(path, encoding="utf-8-sig") as f:
         return f.read().splitlines()
 
@@ -94,10 +84,14 @@ def _check_mode(path):
                            f"chmod g-w {path}"])
 
 
+def _spec():
+    return ConfigObj(_SPEC, list_values=False, interpolation=False, _inspec=True)
+
+
 def _parse(path, lines):
     try:
         return ConfigObj(list(lines), list_values=False, interpolation=False,
-                         configspec=ConfigObj(_SPEC, list_values=False, interpolation=False, _inspec=True))
+                         configspec=_spec())
     except ConfigObjError as error:
         raise ConfigError([_syntax_problem(path, e) for e in getattr(error, "errors", None) or [error]]) from error
 

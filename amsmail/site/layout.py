@@ -3,6 +3,7 @@
 import re
 
 _SECTION = re.compile(r"\s*(\[+)\s*(.*?)\s*\]+\s*(#.*)?$")
+_UNUSED = re.compile(r"\s*#\s*[a-z_]+\s*=")
 _KEY_LINE = re.compile(r"""(\s*[^\[#\s=][^=]*=\s*)("[^"]*"|'[^']*'|.*?)(\s+#.*|\s*)$""")
 
 
@@ -26,6 +27,47 @@ def index(lines):
             problems.append((number, f"{key}: a # in the middle of a value would start a comment; expected the value "
                                      "in quotes, or a blank before the #"))
     return found, problems
+
+
+def is_section(line):
+    """Whether a line begins a section."""
+    return _SECTION.match(line) is not None
+
+
+def values(lines):
+    """{keys: text} of every value, without the quotes around it."""
+    found, _ = index(lines)
+    read = {keys: _KEY_LINE.match(lines[number - 1]) for keys, number in found.items()
+            if not is_section(lines[number - 1])}
+    return {keys: _unquoted(match[2]) for keys, match in read.items() if match}
+
+
+def _unquoted(text):
+    return text[1:-1] if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def drop(lines, section):
+    """Removes a section with all that is in it, and what was put out of use at its end (`#key = value`)."""
+    found, _ = index(lines)
+    if section not in found:
+        return
+    end = max(number for keys, number in found.items() if keys[:len(section)] == section)
+    while end < len(lines) and _UNUSED.match(lines[end]):
+        end += 1
+    del lines[found[section] - 1:end]
+
+
+def add(lines, section):
+    """Adds a section at the end of the one around it, or of the file, if it is not there."""
+    _end_of_section(lines, section)
+
+
+def rename(lines, section, name):
+    """Gives a section another name."""
+    found, _ = index(lines)
+    if section in found:
+        at = found[section] - 1
+        lines[at] = re.sub(r"(\[+\s*)(.*?)(\s*\]+)", lambda match: f"{match[1]}{name}{match[3]}", lines[at], count=1)
 
 
 def put(lines, keys, value):

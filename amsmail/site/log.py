@@ -7,6 +7,8 @@ blanks, quotes or equal signs are quoted.
 import os
 import sys
 
+_LARGEST = 1_000_000        # octets of a log file when a run starts
+
 
 class Log:
     """The log of one session.  `write` takes the finished line as text."""
@@ -69,6 +71,18 @@ def job_sink(program, path):
     """Where the log of a job without a client goes: to syslog, or to the file at `path` on a machine that has none.
     Not to stderr: cron would mail it."""
     return to_syslog(program) if os.path.exists("/dev/log") else to_file(program, path)
+
+
+def begin_anew(path):
+    """Keeps the log file at `path` from growing for ever: one of more than 1 MB becomes PATH.1, in the place of an
+    older one.  Call it with mailcheck's lock.  Where it cannot be done the log goes on as it is."""
+    from amsmail.store import durable       # on demand: most programs that log have no file
+    try:
+        if os.path.getsize(path) > _LARGEST:
+            durable.forget([f"{path}.1"])       # Windows renames nothing onto it
+            durable.publish(path, f"{path}.1")
+    except OSError:
+        pass        # there is no such file, or it is open elsewhere: the next run tries again
 
 
 def sink(program):

@@ -6,6 +6,9 @@ from amsmail.site import libraries
 # machine nor missing on one (crypt(3) is gone from Python 3.13).
 SCHEMES = ["pbkdf2_sha256", "pbkdf2_sha512", "sha512_crypt", "sha256_crypt", "scrypt", "bcrypt", "argon2"]
 
+# Before a hash: nobody can log in with that password, until it goes.
+LOCK = "!"
+
 # The hash of a password that nobody has, made as `hashed` makes them.
 _NOBODYS = "$pbkdf2-sha256$29000$mzPmfI/Ruvc.J6T0HiMkxA$WobYNQWXonQpypmR/yCRDKZj5iHEb6E2PuDuJ2hii.E"
 
@@ -27,9 +30,10 @@ def hashed(password):
 
 
 def verify(password, text):
-    """Whether `password` is the one that was hashed to `text`; never for an empty hash (a locked box)."""
+    """Whether `password` is the one that was hashed to `text`; never for an empty hash, nor for a locked
+    one."""
     # HMAC pads its key with NUL: 'x' and 'x NUL' would have the same hash.
-    possible = bool(text) and "\0" not in password
+    possible = bool(text) and not text.startswith(LOCK) and "\0" not in password
     try:
         # What is not possible takes as long: the time must not tell who has a box.
         return _context().verify(password, text if possible else _NOBODYS) and possible

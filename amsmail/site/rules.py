@@ -10,20 +10,31 @@ _BOX = re.compile(r"[a-z0-9_-]([a-z0-9._-]*[a-z0-9_-])?")
 _WINDOWS_RESERVES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(10))}
 
 
+def name_problem(section, name):
+    """What is expected of the name of a section [[name]] instead, '' if it will do."""
+    if section == "domains":
+        return "" if is_domain(name) else "a domain name such as yacht.example"
+    if section == "links" or is_box_name(name):
+        return ""
+    return ("1 to 64 of a-z, 0-9, '.', '_', '-', without a dot at the ends, and no name that Windows reserves")
+
+
+def is_box_name(text):
+    """Whether a box or an account may be called so."""
+    return bool(_BOX.fullmatch(text)) and len(text) <= 64 and text.partition(".")[0] not in _WINDOWS_RESERVES
+
+
 def broken(data):
     """(keys, what is wrong) where one value must fit another."""
     boxes, site = data["boxes"], data["site"]
-    for name in boxes:
-        if not _BOX.fullmatch(name) or name.partition(".")[0] in _WINDOWS_RESERVES or len(name) > 64:
-            yield ("boxes", name), ("a box's name is 1 to 64 of a-z, 0-9, '.', '_', '-', has no dot at its ends and is "
-                                    "no name that Windows reserves")
+    for section, names in ("boxes", boxes), ("domains", data["domains"]), ("accounts", data["accounts"]):
+        for name in names:
+            if expected := name_problem(section, name):
+                yield (section, name), f"expected {expected}"
     if site["postmaster"] not in boxes:
         yield ("site", "postmaster"), f"found {site['postmaster']!r}; expected one of the boxes: {', '.join(boxes)}"
     if not data["domains"]:
         yield ("domains",), "found nothing; expected at least one domain of this site, [[yacht.example]]"
-    for name in data["domains"]:
-        if not is_domain(name):
-            yield ("domains", name), "expected a domain name such as yacht.example"
     yield from _address_checks(data)
     if bool(data["tls"]["certificate"]) != bool(data["tls"]["key"]):
         yield ("tls",), "certificate and key go together: one of them is missing"
@@ -39,8 +50,6 @@ def broken(data):
         yield ("relay",), "user and password go together: one of them is missing"
     for name, account in data["accounts"].items():
         where = ("accounts", name)
-        if not _BOX.fullmatch(name):
-            yield where, "an account's name is 1 or more of a-z, 0-9, '.', '_', '-'"
         if bool(account["box"]) == bool(account["envelope"]):
             yield where, "expected either box (everything goes there) or envelope (a whole domain in one account)"
         elif account["box"] and account["box"] not in boxes:
@@ -48,15 +57,20 @@ def broken(data):
         yield from _imap_checks(where, account)
     for name, link in data["links"].items():
         yield from _link_checks(("links", name), link)
+    for name in data["calls"]["use"]:
+        if name not in data["links"]:
+            yield ("calls", "use"), f"found {name!r}; expected links: {', '.join(data['links'])}"
     for word in data["calls"]["urgent_from"]:
-        if word not in boxes and "@" not in word:
+        try:
+            _name_or_key(word, boxes)
+        except AddressError:
             yield ("calls", "urgent_from"), f"found {word!r}; expected boxes and addresses"
     if data["queue"]["warn_after"] >= data["queue"]["expire_after"]:
         yield ("queue", "warn_after"), "expected less than expire_after"
 
 
 # What a link of each type must say, and what it may say besides what all may.
-_LINK_KEYS = {
+LINK_KEYS = {
     "always": ((), ()),
     "present": (("probe",), ()),
     "command": (("up", "down"), ("probe",)),
@@ -70,7 +84,7 @@ _CHARGES = ("setup_charge", "per_increment", "per_minute", "minimum", "per_mb")
 
 
 def _link_checks(where, link):
-    required, allowed = _LINK_KEYS[link["type"]]
+    required, allowed = LINK_KEYS[link["type"]]
     for key in _OF_SOME_LINKS:
         if key in required and not link[key]:
             yield (*where, key), f"found nothing; expected a value: a link of type {link['type']} needs it"
@@ -87,6 +101,8 @@ def _link_checks(where, link):
         yield (*where, "increment"), "expected per_increment or per_minute with it"
     if link["idle_floor"] and not link["per_mb"]:
         yield (*where, "idle_floor"), "expected per_mb with it"
+    if link["urgent"] == "at any time" and "urgent" not in link["classes"]:
+        yield (*where, "urgent"), "found 'at any time'; expected in windows: urgent is not among the link's classes"
     for _, unit, _ in link["budget"]:
         if unit not in ("minutes", "MB", link["currency"]):
             yield (*where, "budget"), f"found a budget in {unit}; expected one in the link's currency"
@@ -123,12 +139,19 @@ def _addresses(text, domains):
     return [parse_address(text)] if "@" in text else [parse_address(f"{text}@{domain}") for domain in domains]
 
 
+def _name_or_key(word, boxes):
+    """A box's name as it is, an address as its Address.key.  Raises AddressError."""
+    return word if word in boxes else parse_address(word).key
+
+
 def converted(data):
-    """What the programs look up: the box of every address, the domains as one table."""
+    """What the programs look up: the box of every address, the domains as one table, and addresses as their keys."""
     domains = {name.casefold(): settings["unknown"] for name, settings in data["domains"].items()}
     addresses = {}
     for box, settings in data["boxes"].items():
         for text in settings["addresses"] or [box]:
             addresses.update((address.key, box) for address in _addresses(text, domains))
     addresses.update((Address("postmaster", domain).key, data["site"]["postmaster"]) for domain in domains)
-    return {**data, "domains": domains, "addresses": addresses}
+    calls = {**data["calls"], "urgent_from": [_name_or_key(word, data["boxes"])
+                                              for word in data["calls"]["urgent_from"]]}
+    return {**data, "domains": domains, "addresses": addresses, "calls": calls}

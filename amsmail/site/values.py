@@ -73,11 +73,13 @@ def _networks(text):
 
 def _hash(text):
     if text:
-        from amsmail.site.passwords import can_verify, is_hash
+        from amsmail.site.passwords import LOCK, can_verify, is_hash
+        text, whole = text.removeprefix(LOCK), text
         if not is_hash(text):
             raise Wrong("a hash as `mailcfg password` makes it")
         if not can_verify(text):
             raise Wrong("a hash that the libraries on this machine can verify, as `mailcfg password` makes it")
+        return whole
     return text
 
 

@@ -2,17 +2,20 @@
 
 One destination: the file is written in that drop box's tmp/ and its rename to new/ is the commit.
 
-Several destinations: the files are written in state/commits/, with a record that says where each must be linked to.
-The rename of the record from UID.draft to UID.commit is the commit; the links follow, each marked as done in the
-record, and recover(), which every program calls when it starts, completes what a crash left:
+Several destinations: state/commits/ gets a file for each, hard links of one where the file system can link, and a
+record that says where each belongs.  The rename of the record from UID.draft to UID.commit is the commit; each file is
+then renamed to its place, and recover(), which every program calls when it starts, completes what a crash or the disk
+left:
 
-    in state/commits/         a crash here leaves
-    UID.box, UID.queue        files that do not count; swept later
-    UID.draft                 the same
-    UID.commit                a message that counts: the links not marked as done are made, then all of it is removed
+    in state/commits/               what is left there
+    UID.box, UID.box1, UID.queue    files that do not count; swept later
+    UID.draft                       the same
+    UID.commit                      a message that counts: those of its files that are here are still to be moved
 
-A crash between a link and its mark makes the link again: harmless while the file is there, and a second copy in the one
-case that its reader took the first away in that moment.
+A file is here or in its place, never both, so that it arrives once whatever its reader does with it meanwhile.  Two
+cases are not so.  A drop box on another file system than state/ gets a copy: a crash before the file here is removed
+makes a second one.  So does a file system that after a power cut shows a file under its old name though the new one
+was flushed, if the reader has moved or removed the new one by then.
 """
 
 import os
@@ -42,6 +45,7 @@ class Delivery:
         self._scanner = envelopes.ContentScanner()
         self._boxes = boxes
         self._drafts = []
+        self._plan = {}             # path of a file in state/commits/ -> path where it belongs
         self._record = None
         several = len(boxes) + (envelope is not None) > 1
         self._box_draft = self._queue_draft = None
@@ -86,18 +90,26 @@ class Delivery:
         for draft in self._drafts:
             draft.seal()
         if self._record:
-            self._record.write(self._plan().encode())
+            self._make_plan()
+            self._record.write("".join(f"{self._below(source)} {self._below(final)}\n"
+                                       for source, final in self._plan.items()).encode())
             self._record.seal()
 
-    def _plan(self):
-        """The record's lines: what is to be linked where, as paths below the spool."""
-        lines = []
+    def _make_plan(self):
+        """A file for each destination.  Raises OSError."""
         if self._box_draft:
-            folders = (os.path.relpath(self._spool.box(box).path, self._spool.path) for box in self._boxes)
-            lines += [f"{_COMMITS}/{self.uid}.box {folder}/new/{self._box_draft.name}" for folder in folders]
+            first = self._box_draft.path
+            for number, box in enumerate(self._boxes):
+                source = f"{first}{number or ''}"
+                self._plan[source] = os.path.join(self._spool.box(box).path, "new", self._box_draft.name)
+                if number:
+                    durable.duplicate(first, source)
         if self._queue_draft:
-            lines.append(f"{_COMMITS}/{self.uid}.queue queue/new/{self._queue_draft.name}")
-        return "".join(line + "\n" for line in lines)
+            self._plan[self._queue_draft.path] = self._queue_draft.final
+
+    def _below(self, path):
+        """As the record has it."""
+        return os.path.relpath(path, self._spool.path).replace(os.sep, "/")
 
     @property
     def token(self):
@@ -119,8 +131,8 @@ class Delivery:
             self._drafts[0].publish()
             return
         with self._spool.lock("commits", wait=True):
-            for draft in self._drafts:
-                os.stat(draft.path)     # a clock that jumped may have made them look old, and so be swept
+            for source in self._plan:
+                os.stat(source)         # a clock that jumped may have made them look old, and so be swept
             try:
                 durable.publish(self._record.path, self._committed)
             except OSError:
@@ -137,6 +149,7 @@ class Delivery:
             self._record.discard()
         for draft in self._drafts:
             draft.discard()
+        durable.forget(self._plan)
 
 
 def resume(spool, token):
@@ -170,25 +183,27 @@ def recover(spool):
 
 
 def _carry_out(spool, record):
-    """Makes the links of a commit record that are not marked as done, and removes it.  Raises OSError."""
+    """Moves the files of a commit record that are still in state/commits/ to their places, and removes the record.
+    Where it fails, it can be called again.  Raises OSError."""
     try:
         with open(record, encoding="ascii") as f:
-            lines = f.read().splitlines()
+            plan = [line.split(" ") for line in f.read().splitlines()]
     except FileNotFoundError:
         return          # another program was faster
-    # What a full disk or a power cut left of a mark is neither the one nor the other.
-    plan = [words for line in lines if len(words := line.split(" ")) == 2 and words[0].startswith(_COMMITS + "/")]
-    done = {line[len("done "):] for line in lines if line.startswith("done ")}
     for source, target in plan:
-        if target not in done:
-            final = os.path.join(spool.path, target)
-            drop_box = os.path.dirname(os.path.dirname(final))
-            durable.make_directory(os.path.dirname(final))
-            temporary = os.path.join(drop_box, "tmp", os.path.basename(final))
-            try:
-                durable.place(os.path.join(spool.path, source), temporary, final)
-            except FileNotFoundError:
-                continue        # an abort() that could remove the files but not the record
-            durable.append(record, f"done {target}\n".encode())
+        _put(os.path.join(spool.path, source), os.path.join(spool.path, target))
     durable.remove(record)
-    durable.forget({os.path.join(spool.path, source) for source, _ in plan})
+
+
+def _put(source, final):
+    """Moves a file to its place in new/.  One that is not here was moved already (or removed by an abort() that could
+    not remove the record), but perhaps not flushed.  Raises OSError."""
+    folder, name = os.path.split(final)
+    durable.make_directory(folder)
+    try:
+        os.stat(source)
+    except FileNotFoundError:
+        durable.sync_directory(folder)
+        return
+    durable.move(source, os.path.join(os.path.dirname(folder), "tmp", name), final)
+    durable.forget([source])        # a rename between two links of one file leaves both (rename(2))

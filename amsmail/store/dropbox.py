@@ -84,6 +84,12 @@ class DropBox:
         """The message's file, opened for reading in binary.  Raises OSError, FileNotFoundError if it is gone."""
         return self._found(entry, lambda path: open(path, "rb", buffering=0, opener=_open_regular))
 
+    def take(self, entry):
+        """Moves a message of another drop box here, durably; it keeps its identity and its flags.  Raises OSError."""
+        folder, name = os.path.split(entry.path)
+        durable.move(entry.path, os.path.join(self.path, "tmp", name),
+                     os.path.join(self.path, os.path.basename(folder), name))
+
     def remove(self, entry):
         """Removes a message durably; it is no error if it is gone.  Raises OSError."""
         try:

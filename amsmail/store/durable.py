@@ -98,28 +98,38 @@ def publish(path, final):
         sync_directory(os.path.dirname(path))
 
 
-def place(path, temporary, final):
-    """Puts the sealed file at `path` under the name `final` as well: a hard link, or a copy (made as `temporary`) where
-    the file system cannot link or has too many links.  It is no error if `final` is there already.  Raises OSError."""
+def duplicate(path, other):
+    """Gives the sealed file at `path` the name `other` as well: a hard link, or a copy where the file system cannot
+    link or has too many links.  Neither counts yet: the directory is not flushed.  Raises OSError."""
     try:
-        os.link(path, final)
-    except FileExistsError:
-        pass
+        os.link(path, other)
     except OSError as error:
         if error.errno not in _CANNOT_LINK:
             raise
-        _copy(path, temporary, final)
-    sync_directory(os.path.dirname(final))
+        _copy(path, other)
 
 
-def _copy(path, temporary, final):
-    copy = NewFile(temporary)
+def move(path, temporary, final):
+    """As publish(), also to another file system: to there goes a copy, made as `temporary`, and a crash before `path`
+    is removed leaves both."""
+    try:
+        publish(path, final)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        forget([temporary])         # a crash in the middle of copying left it
+        _copy(path, temporary)
+        publish(temporary, final)
+        remove(path)
+
+
+def _copy(path, other):
+    copy = NewFile(other)
     try:
         with open(path, "rb", buffering=0) as source:
             while piece := source.read(1 << 16):
                 copy.write(piece)
         copy.seal()
-        os.rename(temporary, final)
     except BaseException:
         copy.discard()
         raise
@@ -143,7 +153,8 @@ def forget(paths):
 def replace(path, data, like=None):
     """Makes `data` the whole contents of the file at `path`: the old contents or the new, never a mixture.
     `like`, a stat result, is whose owner and mode the file gets.  Raises OSError."""
-    new = NewFile(f"{path}.{os.urandom(4).hex()}.new")
+    folder, name = os.path.split(path)
+    new = NewFile(os.path.join(folder, f".{name}.{os.urandom(4).hex()}.new"))
     try:
         if like is not None:
             os.chmod(new.path, like.st_mode & 0o7777)
@@ -156,6 +167,11 @@ def replace(path, data, like=None):
         new.discard()
         raise
     sync_directory(os.path.dirname(path))
+
+
+def is_leftover(name):
+    """Whether a file with this name, if no program writes it now, is one that a crash in replace() left."""
+    return name.startswith(".") and name.endswith(".new")
 
 
 def append(path, data):

@@ -19,6 +19,7 @@ from amsmail.store.locks import Lock
 VERSION = 1
 REQUESTS = "/requests"      # the name of that drop box, which no box of mail.cfg can have
 _STALE = 36 * 3600      # seconds after which a file in tmp/ belongs to nobody (the Maildir convention)
+_REPLACED = ("", "seen", "known", "tries", "held")      # below state/: where durable.replace() writes
 
 
 class SpoolError(Exception):
@@ -74,6 +75,12 @@ class Spool:
         with self.lock("commits", wait=True):
             if not any(name.endswith(".commit") for name in os.listdir(commits)):      # a commit still needs its files
                 _forget_older(commits, old)
+        # The programs that write here now are done in a moment, not in 36 hours.
+        for folder in (self.path, *(os.path.dirname(self.state(name, "x")) for name in _REPLACED)):
+            _forget_older(folder, old, durable.is_leftover)
+        # Whoever fetches the queue by POP3 removes messages and knows nothing of their tries.
+        queued = {entry.uid for entry in self.queue().list()}
+        _forget_older(os.path.dirname(self.state("tries", "x")), old, lambda name: name not in queued)
 
     def _format(self):
         path = os.path.join(self.path, "format")
@@ -100,13 +107,20 @@ class Spool:
         if os.name == "nt":
             return False
         try:
-            probe = durable.NewFile(os.path.join(self.path, f"probe:{os.getpid()}"))
+            probe = durable.NewFile(os.path.join(self.path, f".probe:{os.getpid()}.new"))
         except OSError:
             return False
         probe.discard()
         return True
 
 
-def _forget_older(folder, old):
-    """Removes files last written before `old`, in seconds since the epoch."""
-    durable.forget([entry.path for entry in os.scandir(folder) if entry.stat().st_mtime < old])
+def _forget_older(folder, old, is_meant=lambda name: True):
+    """Removes the files whose names are meant and that were last written before `old`, in seconds since the epoch."""
+    durable.forget([entry.path for entry in os.scandir(folder) if is_meant(entry.name) and _is_older(entry, old)])
+
+
+def _is_older(entry, old):
+    try:
+        return entry.stat(follow_symlinks=False).st_mtime < old
+    except FileNotFoundError:       # a program that runs now has moved it to its place
+        return False

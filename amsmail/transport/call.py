@@ -12,14 +12,29 @@ _OVER = "the call is over"
 
 class Call:
     """What the sessions of a call share, whichever thread they are in.  `line` is the Line, `message_in` the octets of
-    the largest message to fetch, `holds_above` of the largest that this link ever fetches, each 0 for any; `is_over`
-    says that end() was called."""
+    the largest message that this link fetches, 0 for any; `octets_in` how many octets of mail may be fetched in all,
+    None for any; `is_over` says that end() was called."""
 
-    def __init__(self, line=Line(), message_in=0, holds_above=0):
-        self.line, self.message_in, self.holds_above = line, message_in, holds_above
+    def __init__(self, line=Line(), message_in=0, octets_in=None):
+        self.line, self.message_in, self.octets_in = line, message_in, octets_in
         self.is_over = False
         self._lock = threading.Lock()
         self._sockets = set()
+        self._granted, self._sum = {}, 0
+
+    def grants(self, message, octets):
+        """Whether a message of so many octets may be fetched, as far as what may be fetched in all goes.  `message` says
+        which it is, so that one that is asked for again counts once; None where that cannot be said."""
+        if self.octets_in is None:
+            return True
+        with self._lock:
+            more = octets - self._granted.get(message, 0)
+            if self._sum + more > self.octets_in:
+                return False
+            self._sum += more
+            if message is not None:
+                self._granted[message] = octets
+            return True
 
     def carrier(self, sock):
         """A carrier for a socket that is about to be connected.  Once the call is over it closes the socket, and raises

@@ -1,7 +1,8 @@
 """Inbound mail that is too large for the link: it stays at its provider, and its box is told once what it would cost.
 
-What is larger than the link ever fetches (message_in in mail.cfg) is held: the box gets a notice, and decides.  What is
-only larger than this call may fetch, because a budget is nearly used up, waits for another call without a word.
+What is larger than the link ever fetches (message_in in mail.cfg) is held: the box gets a notice, and decides.  What
+only the rest of a budget has no room for waits for another call without a word.  What has no name at the provider is
+told of, and not held: a decision could meet another message.
 
 Told first, then noted: a crash in between tells the box twice, which is better than never.
 """
@@ -48,6 +49,27 @@ Or have the operator run one of these:
 """
 
 
+_NAMELESS = """\
+This is the mail server {hostname}.
+
+A large message for you waits at the provider. It was not fetched, because
+it has more than the {limit} that the link in use carries.
+
+    From:     {sender}
+    Subject:  {subject}
+    Size:     {size}
+
+What fetching it would cost, and whether it is fetched there:
+
+{links}
+
+It stays at the provider until a call goes over a link that fetches messages
+of its size, or until you read or delete it there in another way. A reply to
+this message cannot fetch it, because this provider has no lasting names for
+messages.
+"""
+
+
 class Holding:
     """What is held of the account of `session` (see inbound.Session); iterating gives its keys, the journal's words for
     messages.  Raises OSError if that cannot be read."""
@@ -55,7 +77,12 @@ class Holding:
     def __init__(self, session):
         self._session = session
         self._mail = HeldMail(session.spool)
-        self._known = {message.uid: message for message in self._mail.list() if message.account == session.name}
+        self._folder = "" if session.account["folder"].upper() == "INBOX" else session.account["folder"]
+        mine = [message for message in self._mail.list() if message.account == session.name]
+        self._known = {message.uid: message for message in mine if message.folder == self._folder}
+        self._elsewhere = [message for message in mine if message.folder != self._folder]
+        self._told = []         # sizes of messages without names that are there, and of which their box was told
+        self._told_before = None        # in earlier calls; not yet met in this one
 
     def __iter__(self):
         return iter(self._known)
@@ -80,22 +107,28 @@ class Holding:
         known = self._known.get(key)
         if known and known.state != HELD:
             return known.state == DELETE
-        most = self._session.call.message_in
-        return bool(most) and max(octets, known.octets if known else 0) > most
+        octets = max(octets, known.octets if known else 0)
+        return self._is_for_the_link(octets) or not self._session.call.grants(
+            (self._session.name, key) if key else None, octets)
 
     def leave(self, key, octets):
         """A message stays.  False if its box must be told, with hold()."""
         if key in self._known:
             return True
+        told = not key and self._was_told(octets)
         if self._is_for_the_link(octets):
-            return False
+            if not key:
+                self._session.result.kept += 1
+                self._session.result.fail(TEMPORARY, f"a message of {octets} octets is too large for this link, and "
+                                                     "cannot be held: the provider has no names for messages")
+            return told
         self._session.result.kept += 1
         self._session.log("left", account=self._session.name, uid=key, octets=octets,
-                          why=f"this call may fetch messages of {self._session.call.message_in} octets")
+                          why=f"this call may fetch {self._session.call.octets_in} octets in all")
         return True
 
     def _is_for_the_link(self, octets):
-        most = self._session.call.holds_above
+        most = self._session.call.message_in
         return bool(most) and octets > most
 
     def hold(self, key, octets, head):
@@ -104,10 +137,12 @@ class Holding:
         session = self._session
         sender, subject = _author_and_subject(head)
         token = new_token()
-        message = HeldMessage(identity(session.name, key), session.name, key, octets, sender, subject,
-                              session.box_of(head), int(time.time()), digest(token))
+        message = HeldMessage(identity(session.name, key, self._folder), session.name, key, octets, sender, subject,
+                              session.box_of(head), int(time.time()), digest(token), folder=self._folder)
         try:
-            uid = tell(session.site, session.spool, message, token, session.call.holds_above)
+            if not key:
+                return self._tell_of_nameless(message)
+            uid = tell(session.site, session.spool, message, token, session.call.message_in)
             self._mail.put(message)
         except OSError as error:
             session.result.fail(TEMPORARY, f"the disk failed, so nobody was told of a large message: {error}")
@@ -116,9 +151,48 @@ class Holding:
         session.result.held.append(message.id)
         session.log("held", held=message.id, account=session.name, uid=key, octets=octets, box=message.box, notice=uid)
 
+    # A message without a name is known again by its size.  What is remembered of that may be lost: then its box is told
+    # once more.
+
+    def _was_told(self, octets):
+        """Whether a box was told, in an earlier call, of a message of that size that was not met in this one."""
+        if self._told_before is None:
+            self._told_before = list(self._session.known.get("told", ()))
+        if octets not in self._told_before:
+            return False
+        self._told_before.remove(octets)
+        self._told.append(octets)
+        return True
+
+    def _tell_of_nameless(self, message):
+        """Raises OSError."""
+        session = self._session
+        uid = _tell(session.site, session.spool, message, session.call.message_in, _NAMELESS,
+                    f"Large mail waits: {in_octets(message.octets)}")
+        self._told.append(message.octets)
+        self._remember_told()
+        session.log("told", account=session.name, octets=message.octets, box=message.box, notice=uid)
+
+    def _remember_told(self):
+        self._session.remember(told=[*self._told, *(self._told_before or ())] or None)
+
+    def met_all(self):
+        """Every message without a name that stays was met in this session: others are not there any more."""
+        self._told_before = []
+        self._remember_told()
+
+    # The end of it
+
+    def over_elsewhere(self):
+        """The account is another folder now: what is held of the earlier one is not to be fetched any more."""
+        gone, self._elsewhere = self._elsewhere, []
+        self._end(gone)
+
     def over(self, keys):
         """These were fetched, or the provider has them no more."""
-        gone = [self._known.pop(key) for key in keys if key in self._known]
+        self._end([self._known.pop(key) for key in keys if key in self._known])
+
+    def _end(self, gone):
         self._mail.forget(gone)
         for message in gone:
             self._session.log("no-longer-held", held=message.id, account=message.account, uid=message.uid)
@@ -127,12 +201,16 @@ class Holding:
 def tell(site, spool, message, token, limit):
     """Tells a box of a HeldMessage and gives the notice's identity; `limit`: octets above which it was held.  Raises
     OSError."""
-    text = _NOTICE.format(
+    return _tell(site, spool, message, limit, _NOTICE, f"Large mail waits: {in_octets(message.octets)} ({message.id})",
+                 reply_address(site, token))
+
+
+def _tell(site, spool, message, limit, notice, subject, reply_to=""):
+    text = notice.format(
         hostname=site.hostname, limit=in_octets(limit), sender=message.sender or "not known",
         subject=message.subject or "not known", size=in_octets(message.octets), id=message.id,
         links=_table(site.links, message.octets))
-    return notices.tell(site, spool, message.box, f"Large mail waits: {in_octets(message.octets)} ({message.id})", text,
-                        reply_address(site, token))
+    return notices.tell(site, spool, message.box, subject, text, reply_to)
 
 
 def reply_address(site, token):

@@ -17,7 +17,8 @@ def hold(site, spool, log, todo):
     """Holds what a Plan leaves behind because of its size, and tells the senders.  Takes the queue's lock, and does
     nothing if somebody has it; what the disk refuses is logged and left for the next run.  Raises OSError if the queue
     cannot be listed."""
-    left = {item.uid: item for item in todo.items if item.uid not in todo.messages and _is_outsized(site, todo, item)}
+    goes = todo.goes
+    left = {item.uid: item for item in todo.items if item.uid not in goes and _is_outsized(site, todo, item)}
     if not left:
         return
     try:
@@ -51,11 +52,12 @@ def let_go(spool, log, messages, now):
 
 
 def _is_outsized(site, todo, item):
-    """Whether a message stays behind because of its size: no link ever carries it, or the one that is to be used does
-    not; where none is to be used, one that otherwise could be."""
+    """Whether a message stays behind because of its size: no link ever carries it, or one that is to be used does not;
+    where none is to be used, one that otherwise could be."""
     links = _links(site, item)
     never = bool(links) and not item.is_freed and all(_is_too_large(link, item) for link in links.values())
-    return never or any(item.uid in verdict.too_large for verdict in todo.verdicts if todo.link in ("", verdict.link))
+    called = {call.link for call in todo.calls} or {verdict.link for verdict in todo.verdicts}
+    return never or any(item.uid in verdict.too_large for verdict in todo.verdicts if verdict.link in called)
 
 
 def _links(site, item):
@@ -84,16 +86,14 @@ def _hold(site, spool, log, todo, item, entry):
 def _when(site, todo, item):
     """When a message is likely to go, in words."""
     verdicts = {verdict.link: verdict for verdict in todo.verdicts}
-    chances = [_chance(name, verdicts[name]) for name, link in _links(site, item).items()
+    chances = [_chance(name, verdicts[name], item.uid) for name, link in _links(site, item).items()
                if not _is_too_large(link, item) and name in verdicts]
     if not chances:
         return "No link of this site carries a message of that size."
     return f"It is likely to go {', or '.join(chances)}."
 
 
-def _chance(name, verdict):
+def _chance(name, verdict, uid):
     if verdict.opens:
         return f"over link {name}, from {verdict.opens:%a %Y-%m-%d %H:%M}"
-    if verdict.why_not:
-        return f"over link {name}, which cannot be used yet: {verdict.why_not}"
-    return f"with a call over link {name}"
+    return f"over link {name}, which cannot take it yet: {verdict.waits.get(uid, verdict.why_not)}"

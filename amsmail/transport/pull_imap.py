@@ -88,7 +88,8 @@ class ImapSession(Session):
     def _options(self):
         deletes = self.account["after"] != KEEP or any(map(self.holding.is_unwanted, self.holding))
         deletion = _DELETIONS[self.account["deletion"]] if deletes else ""
-        begin = min(_BEGIN, self.call.message_in or _BEGIN)
+        most = [_BEGIN, self.call.message_in or _BEGIN, _BEGIN if self.call.octets_in is None else self.call.octets_in]
+        begin = max(1, min(most))
         return imap.Options(self.account["folder"], deletion, self.account["deletion_folder"], begin,
                             compress_early=_COMPRESS not in self.avoided())
 
@@ -182,9 +183,10 @@ class ImapSession(Session):
         self._stay = {uid for uid, size in self._open.items() if self.holding.stays(self._uids.key(uid), size)}
 
     def _forget_held_elsewhere(self):
-        """Nothing is held any more of another UIDVALIDITY."""
+        """Nothing is held any more of another UIDVALIDITY, nor of another folder, which may have the same."""
         start = f"{self._uids.uidvalidity}/"
         self.holding.over([key for key in self.holding if not key.startswith(start)])
+        self.holding.over_elsewhere()
 
     def _fits(self, size, octets):
         """Whether there is room for the rest of a message of which `octets` are here: its file grows, and then it is
@@ -261,9 +263,8 @@ class ImapSession(Session):
         self._with_disk(event.uid, self._partials.pause)
         if event.uid in self._failed_uids:
             return self._leave(event.uid, self._failed_uids[event.uid])
-        key = self._uids.key(event.uid) if self._uidvalidity else ""
         try:
-            if self.holding.stays(key, event.size):
+            if self.holding.stays(self._key(event.uid), event.size):
                 return self._stays(event.uid, event.size)
             if not self._fits(event.size, event.octets):
                 return self._leave(event.uid, f"a message of {event.size} octets does not fit on the disk")
@@ -274,14 +275,14 @@ class ImapSession(Session):
 
     def _stays(self, uid, size):
         """A message is too large for this call.  Raises OSError."""
-        if not self._uidvalidity:
-            return self._leave(uid, f"a message of {size} octets is too large for this call, and cannot be held: the "
-                                    "provider has no names for messages (no UIDVALIDITY)")
-        if not self.holding.leave(self._uids.key(uid), size):
-            name = self._file(uid)
-            self.holding.hold(self._uids.key(uid), size,
-                              self._partials.head(name, HEADER_CAP) if name in self._partials else b"")
+        key, name = self._key(uid), self._file(uid)
+        if not self.holding.leave(key, size):
+            self.holding.hold(key, size, self._partials.head(name, HEADER_CAP) if name in self._partials else b"")
         return None
+
+    def _key(self, uid):
+        """The journal's word for a message, '' where the provider has no names for them."""
+        return self._uids.key(uid) if self._uidvalidity else ""
 
     def _leave(self, uid, problem):
         self.result.kept += 1
@@ -320,7 +321,7 @@ class ImapSession(Session):
                 arrival.write(piece)
         except OSError as error:
             arrival.give_up(error)
-        if not arrival.end(self._uids.key(uid) if self._uidvalidity else ""):
+        if not arrival.end(self._key(uid)):
             self._with_disk(uid, self._partials.pause)      # its octets are here, for another try
         return arrival.problem
 
@@ -343,6 +344,8 @@ class ImapSession(Session):
         self._first = max(self._first, event.uidnext)
         for uid in self._stay & self._open.keys():
             self._with_disk(uid, lambda uid=uid: self._stays(uid, self._open[uid]))
+        if self._uidvalidity == 0:
+            self.holding.met_all()
 
     # The end
 

@@ -63,27 +63,28 @@ class Pop3Session(Session):
                                             "only after = delete with backlog = all can work")
                 return [], [], []
             self.log("no-uidl", account=self.name, note="a call that is cut off may fetch messages twice")
-            return self._that_fit(self._small_enough(event.messages)), [], []
+            wanted, untold = self._wanted(event.messages)
+            self.holding.met_all()
+            return wanted, [], untold
         uids = {message.uid for message in event.messages}
         if self.seen.exists:
             self.seen.keep_only(uids)
         else:
             self._pass_over_backlog(event.messages, now)
         self.holding.over([uid for uid in self.holding if uid not in uids or uid in self.seen])
-        new = [message for message in event.messages if message.uid not in self.seen]
+        self.holding.over_elsewhere()
         unwanted = [m.number for m in event.messages if self._is_done(m, now) or self.holding.is_unwanted(m.uid)]
+        wanted, untold = self._wanted([message for message in event.messages if message.uid not in self.seen])
+        return wanted, unwanted, untold
+
+    def _wanted(self, new):
+        """Of new messages the numbers of those to fetch, and of those that are too large and whose boxes must be told.
+        """
+        # The smallest first: of what a budget leaves, it makes the most.
+        new = sorted(new, key=lambda message: message.size)
         stays = [message for message in new if self.holding.stays(message.uid, message.size)]
         untold = [message.number for message in stays if not self.holding.leave(message.uid, message.size)]
-        return self._that_fit([message for message in new if message not in stays]), unwanted, untold
-
-    def _small_enough(self, messages):
-        """Of messages without names, which cannot be held, those that are not too large for this call."""
-        stays = [message for message in messages if self.holding.stays("", message.size)]
-        for message in stays:
-            self.result.kept += 1
-            self.result.fail(TEMPORARY, f"a message of {message.size} octets is too large for this call, and cannot be "
-                                        "held: the provider has no names for messages (no UIDL)")
-        return [message for message in messages if message not in stays]
+        return self._that_fit([message for message in new if message not in stays]), untold
 
     def _held(self, event):
         """A message is too large for this link, and its box does not know yet."""

@@ -53,7 +53,7 @@ def _haste(queue, queued, tries):
     if tries.count >= _HASTY:
         return NORMAL
     with queue.open(queued) as body:
-        return URGENT if is_urgent(body.read(HEADER_CAP)) else NORMAL
+        return URGENT if is_urgent(body.read(HEADER_CAP), queued.envelope.priority) else NORMAL
 
 
 def push(site, spool, messages, call, log, progress):

@@ -43,12 +43,14 @@ class Envelope(Value):
     """Who sent what to whom.
 
     `sender` is an Address, or None for the null path.  `recipients` is a tuple of Recipient.  `body` ('', '7BIT',
-    '8BITMIME'), `smtputf8`, `ret` ('', 'FULL', 'HDRS') and `envid` are MAIL's parameters; `arrival` is in seconds since
-    the epoch; `user` is who logged in, '' if nobody did; `content` is one of CONTENTS.
+    '8BITMIME'), `smtputf8`, `ret` ('', 'FULL', 'HDRS'), `envid` and `priority` ('', or MT-PRIORITY's '-9' to '9') are
+    MAIL's parameters; `arrival` is in seconds since the epoch; `user` is who logged in, '' if nobody did; `content` is
+    one of CONTENTS.
     """
 
-    __slots__ = ("sender", "recipients", "body", "smtputf8", "ret", "envid", "arrival", "user", "content")
-    defaults = {"body": "", "smtputf8": False, "ret": "", "envid": "", "arrival": 0, "user": "", "content": "7bit"}
+    __slots__ = ("sender", "recipients", "body", "smtputf8", "ret", "envid", "arrival", "user", "content", "priority")
+    defaults = {"body": "", "smtputf8": False, "ret": "", "envid": "", "arrival": 0, "user": "", "content": "7bit",
+                "priority": ""}
 
 
 def path(address):
@@ -84,7 +86,7 @@ def encode(envelope):
     return first + block, content_at, states
 
 
-_OPTIONAL = ("body", "smtputf8", "ret", "envid", "user")
+_OPTIONAL = ("body", "smtputf8", "ret", "envid", "user", "priority")
 
 
 def block_length(first_line):
@@ -116,6 +118,8 @@ def decode(block):
         sender, _ = parse_path(fields["sender"], null=True)
         arrival = int(fields["arrival"])
         content = fields["content"]
+        if "priority" in fields:        # of these only it is counted with
+            parameters.MAIL["MT-PRIORITY"](fields["priority"])
     except (AddressError, parameters.ParameterError, KeyError, ValueError) as error:
         raise EnvelopeError(f"the envelope cannot be read: {error!r}") from error
     optional = {name: fields.get(name, "") for name in _OPTIONAL}

@@ -1,5 +1,5 @@
-"""The parameters of MAIL and RCPT: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), AUTH (RFC 4954) and those of
-DSN (RFC 3461)."""
+"""The parameters of MAIL and RCPT: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), AUTH (RFC 4954), MT-PRIORITY
+(RFC 6710) and those of DSN (RFC 3461)."""
 
 from amsmail.wire.lines import is_number
 
@@ -57,6 +57,12 @@ def _xtext(name, most):
     return check
 
 
+def _priority(value):
+    if value not in _PRIORITIES:
+        raise ParameterError("MT-PRIORITY is a number of -9 to 9")
+    return value
+
+
 def _notify(value):
     words = value.upper().split(",")
     if words != ["NEVER"] and not (set(words) <= {"SUCCESS", "FAILURE", "DELAY"} and len(set(words)) == len(words)):
@@ -77,6 +83,9 @@ def _orcpt(value):
     return value
 
 
+# As RFC 6710 writes them: no sign but a minus, no zero in front.  Text, since 0 is not the same as nothing.
+_PRIORITIES = {str(number) for number in range(-9, 10)}
+
 MAIL = {
     "SIZE": _size,
     "BODY": _one_of("BODY", "7BIT", "8BITMIME"),
@@ -84,6 +93,7 @@ MAIL = {
     "AUTH": _xtext("AUTH", 500),
     "RET": _one_of("RET", "FULL", "HDRS"),
     "ENVID": _xtext("ENVID", ENVID_OCTETS),
+    "MT-PRIORITY": _priority,
 }
 RCPT = {
     "NOTIFY": _notify,

@@ -1,9 +1,14 @@
 """Delivery status notifications (RFC 3464, with RFC 3461's fields), as pieces of a message in wire form."""
 
+import re
+
 from amsmail.wire.envelope import path
 from amsmail.wire.parameters import from_xtext
 from amsmail.wire.value import Value
 
+# How a line of a header begins: with a field's name, behind which may be blanks (RFC 5322, section 4.5), or a blank.
+_IN_HEADER = re.compile(rb"[!-9;-~]+[ \t]*:|[ \t]")
+_LONGEST = 1 << 10          # octets in which a field's name ends; a line has at most 998 (RFC 5322, section 2.1.1)
 _WORDS = {
     "failed": ("Mail could not be delivered",
                "could not be delivered to the following addresses. It will not be tried again."),
@@ -95,15 +100,20 @@ def _is_utf8(fates):
 
 
 def header_of(pieces):
-    """The header out of a message's pieces, with its blank line left out."""
-    held, start = b"\r\n", 2       # a line end in front that is not given back: the blank line may be the first
+    """The header out of a message's pieces: up to the blank line, or up to the first line that is no field and does not
+    go on with one (RFC 5322, section 2.1 and 2.2), where a message without a blank line has its text."""
+    held, inside = b"", False       # inside: the line that begins with `held` was begun before, and belongs to it
     for piece in pieces:
-        held += piece
-        end = held.find(b"\r\n\r\n")
-        if end >= 0:
-            yield held[start:end + 2]
-            return
-        cut = max(len(held) - 3, 0)
-        yield held[start:cut]
-        held, start = held[cut:], max(start - cut, 0)
-    yield held[start:]
+        *lines, held = (held + piece).split(b"\r\n")
+        for line in lines:
+            if not inside and not _IN_HEADER.match(line):
+                return
+            yield line + b"\r\n"
+            inside = False
+        if len(held) > _LONGEST:
+            if not inside and not _IN_HEADER.match(held):
+                return
+            yield held[:-1]         # a CR may be the first half of a line end
+            held, inside = held[-1:], True
+    if inside or _IN_HEADER.match(held):
+        yield held

@@ -10,12 +10,17 @@ _URGENT = {
     "x-priority": {"1", "2"},
     "x-msmail-priority": {"high"},
 }
+_FROM = 4                   # MT-PRIORITY: urgent in the policy MIXER (RFC 6710), whose other levels are -4 and 0
 URGENT, NORMAL = 0, 1       # as ranks: what is lower comes first
 HEADER_CAP = 1 << 16        # octets in which the header is looked for
 
 
-def is_urgent(head):
-    """Whether a message is marked as urgent.  `head`: its first octets, with LF or CRLF line ends."""
+def is_urgent(head, priority=""):
+    """Whether a message is marked as urgent.  `head`: its first octets, with LF or CRLF line ends.  `priority`: its
+    envelope's MT-PRIORITY, '' if it has none; if it has one, that alone counts: it is said to the transport, while the
+    header speaks to the reader too."""
+    if priority:
+        return int(priority) >= _FROM
     header = re.split(rb"\n\r?\n", b"\n" + head, maxsplit=1)[0]
     unfolded = re.sub(rb"\r?\n[ \t]", b" ", header).decode("latin-1")
     for line in unfolded.split("\n"):       # for splitlines() an octet of a letter in UTF-8 may be a line end

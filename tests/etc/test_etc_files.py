@@ -19,7 +19,7 @@ def installation():
 
 
 def check(installation):
-    return subprocess.run([installation.sbin / "mailcfg", "check"], capture_output=True, text=True)
+    return subprocess.run([installation.sbin / "mailcfg", "check", "--file"], capture_output=True, text=True)
 
 
 def test_mail_cfg_is_valid_once_passwords_and_paths_are_set(installation):

@@ -5,6 +5,7 @@ import pytest
 from ..etc.test_super_servers import SUPER_SERVERS, serving
 from ..real.conftest import (boxes, courier, dovecot, dovecot_with_imap, exim, folder, opensmtpd, postfix,
                              provider_certificate)
+from ..real.left_out import reported
 from ..real.process import public_folder
 from . import table
 from .calls import link, site
@@ -12,8 +13,6 @@ from .yacht import Yacht
 
 __all__ = ["boxes", "courier", "dovecot", "dovecot_with_imap", "exim", "folder", "link", "opensmtpd", "postfix",
            "provider_certificate", "site"]
-
-_shown, _not_shown = set(), set()
 
 
 def pytest_addoption(parser):
@@ -29,27 +28,28 @@ def pytest_ignore_collect(collection_path, config):
     return collection_path.name == "test_table.py" and config.getoption("interop_table", False) or None
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
-    report = yield
-    rows = {mark.args for mark in item.iter_markers("shows")}
-    if not report.passed:
-        _not_shown.update(rows)
-    elif call.when == "call":
-        _shown.update(rows)
-    return report
+def pytest_collection_modifyitems(items):
+    """So each report of a test has the rows that the test shows, also where it comes from another process."""
+    for item in items:
+        item.user_properties.extend((mark.name, mark.args) for mark in item.iter_markers("shows"))
 
 
 def pytest_terminal_summary(terminalreporter, config):
     if not config.getoption("interop_table", False):
         return
-    lacking = (table.declared() - _shown) | _not_shown
+    shown, not_shown = set(), set()
+    for report, row in reported(terminalreporter, "shows"):
+        if not report.passed:
+            not_shown.add(tuple(row))
+        elif report.when == "call":
+            shown.add(tuple(row))
+    lacking = (table.declared() - shown) | not_shown
     if lacking:
         terminalreporter.line("docs/INTEROP is not written: not everything in it was shown.", red=True)
         for row in sorted(lacking):
             terminalreporter.line("    " + ", ".join(filter(None, row)))
     else:
-        table.FILE.write_text(table.text(_shown))
+        table.FILE.write_text(table.text(shown))
         terminalreporter.line(f"{table.FILE} is written.")
 
 

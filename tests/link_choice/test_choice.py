@@ -58,8 +58,13 @@ def read(tmp_path_factory):
 
 def weigh(links, items=(NOTE,), has_accounts=False, now=NOON, calls=(), up=()):
     """The Verdicts on `links`; the names of those that are up are in `up`."""
-    return choice.verdicts(links, list(items), has_accounts, now, calls,
-                           lambda name: name in up or links[name]["type"] == "always")
+    return choose(links, items, has_accounts, now, calls, up)[0]
+
+
+def choose(links, items=(NOTE,), has_accounts=False, now=NOON, calls=(), up=(), **more):
+    """(the Verdicts on `links`, those of them over which calls are made)."""
+    return choice.choose(links, list(items), has_accounts, now, calls,
+                         lambda name: name in up or links[name]["type"] == "always", **more)
 
 
 def call(start="2026-03-04 08:00", seconds=60, octets=1000, cost="0.10", currency="EUR", link="gsm"):
@@ -120,7 +125,6 @@ UNTIL_TEN = "its window is closed until Wed 2026-03-04 22:00"
     (f"{PPP} | classes = urgent", NOON, [NOTE],
      "of what is to be sent it may carry nothing: it carries urgent mail only", ""),
     (f"{PPP} | classes = normal", NOON, [NOTE, HASTE], "", "note haste"),
-    (f"{NIGHTS} | classes = normal | urgent = at any time", NOON, [HASTE], UNTIL_TEN, ""),
     # sizes
     (f"{PPP} | message_out = 2000", NOON, [NOTE, HASTE], "", "note"),
     (f"{PPP} | message_out = 1999", NOON, [NOTE],
@@ -179,10 +183,81 @@ def test_a_probe_that_cannot_tell_closes_that_link_only(read):
         if name == "marina":
             raise LinkError("the probe command cannot be started: /nowhere")
         return False
-    marina, gsm = choice.verdicts(links, [NOTE], False, NOON, [], is_up)
+    (marina, gsm), chosen = choice.choose(links, [NOTE], False, NOON, [], is_up)
     assert (marina.link, marina.why_not, marina.is_up) == (
         "marina", "the probe command cannot be started: /nowhere", False)
-    assert gsm.carries == ("note",)
+    assert gsm.carries == ("note",) and chosen == [gsm]
+
+
+# Calls that follow one another
+
+SMALL, DEAR = f"{PPP} | message_out = 4000 | priority = 1", f"{PPP} | priority = 9"
+
+
+@pytest.mark.parametrize("links, items, has_accounts, now, calls", [
+    # what the first may not carry goes over the next, whatever the reason, and nothing else does
+    ({"gsm": SMALL, "vsat": DEAR}, [NOTE, HASTE, BIG], True, NOON, "gsm: note haste, fetches; vsat: big"),
+    ({"gsm": SMALL, "vsat": DEAR}, [NOTE, HASTE], True, NOON, "gsm: note haste, fetches"),
+    ({"gsm": SMALL, "vsat": f"{DEAR} | classes = urgent"}, [NOTE, BIG], True, NOON, "gsm: note, fetches"),
+    ({"iridium": f"{PPP} | classes = urgent | priority = 1", "vsat": DEAR}, [NOTE, HASTE], True, NOON,
+     "iridium: haste; vsat: note, fetches"),
+    ({"gsm": f"{PPP} | windows = 22:00-06:00 | urgent = at any time | priority = 1", "vsat": DEAR}, [NOTE, HASTE], True,
+     NOON, "gsm: haste; vsat: note, fetches"),
+    ({"gsm": f"{PPP} | budget = 1 MB a day | priority = 1", "vsat": DEAR}, [NOTE, BIG], True, NOON,
+     "gsm: note, fetches; vsat: big"),
+    # three: each has what those before it left
+    ({"a": f"{PPP} | message_out = 2500 | priority = 1", "b": f"{PPP} | message_out = 4000 | priority = 2", "c": DEAR},
+     [NOTE, HASTE, BIG], False, NOON, "a: note; b: haste; c: big"),
+    # none
+    ({"gsm": f"{PPP} | windows = 22:00-06:00"}, [NOTE], True, NOON, ""),
+    ({"gsm": SMALL, "vsat": DEAR}, [], True, NOON, "gsm: fetches"),
+])
+def test_the_calls_share_out_what_there_is_to_do(read, links, items, has_accounts, now, calls):
+    _, chosen = choose(read(links), items, has_accounts, now)
+    assert "; ".join(f"{each.link}: " + ", ".join(filter(None, [" ".join(each.carries), each.fetches and "fetches"]))
+                     for each in chosen) == calls
+
+
+# Calls that failed
+
+def failed(start, seconds=30, **more):
+    return {**call(start, seconds, octets=5 * KB, cost="0.35"), "outcome": "relay: refuses to serve us", **more}
+
+
+@pytest.mark.parametrize("calls, why_not", [
+    ([], ""),
+    # ten minutes from the end of the call on, twice as long after each more, an hour at most
+    ([failed("2026-03-04 11:51")], "1 call over it brought nothing, so it rests until 12:01"),
+    ([failed("2026-03-04 11:49")], ""),
+    ([failed("2026-03-04 11:00"), failed("2026-03-04 11:45")], "2 calls over it brought nothing, so it rests until 12:05"),
+    ([failed("2026-03-04 11:00"), failed("2026-03-04 11:39")], ""),
+    ([failed("2026-03-01 11:00")] * 9 + [failed("2026-03-04 11:30")],
+     "10 calls over it brought nothing, so it rests until 12:30"),
+    # only those in a row count
+    ([failed("2026-03-04 11:10"), {**call("2026-03-04 11:20"), "outcome": "ok"}, failed("2026-03-04 11:51")],
+     "1 call over it brought nothing, so it rests until 12:01"),
+    ([failed("2026-03-04 11:59"), {**call("2026-03-04 11:59"), "outcome": "ok"}], ""),
+    # what carried something did not fail, nor what nobody answered, nor what went over another link
+    ([failed("2026-03-04 11:59", messages_in=1)], ""),
+    ([failed("2026-03-04 11:59", refused=1)], ""),
+    ([failed("2026-03-04 11:59", bytes_down=300 * KB)], ""),
+    ([failed("2026-03-04 11:59", seconds=0)], ""),
+    ([failed("2026-03-04 11:59", link="vsat")], ""),
+    # a clock that was put back does not stop the mail
+    ([failed("2026-03-04 12:30")], ""),
+    (["nonsense", {"link": "gsm"}, {"link": "gsm", "start": "x", "outcome": None}], ""),
+])
+def test_a_link_rests_after_calls_that_brought_nothing(read, calls, why_not):
+    verdict, = weigh(read({"gsm": PPP}), calls=calls)
+    assert verdict.why_not == why_not
+
+
+def test_what_does_not_rest(read):
+    calls = [failed("2026-03-04 11:59")]
+    assert choose(read({"gsm": PPP}), calls=calls, rests=False)[1]                  # a person says so
+    assert choose(read({"gsm": "type = always"}), calls=calls)[1]                   # there is nothing to save
+    found, chosen = choose(read({"gsm": "type = always | priority = 1", "vsat": PPP}), calls=calls)
+    assert [each.link for each in chosen] == ["vsat"] and "rests" in found[0].why_not      # the other has its turn
 
 
 # Budgets
@@ -207,13 +282,14 @@ MINUTES, OCTETS = f"{PPP} | budget = 10 minutes a day", f"{PPP} | budget = 1 MB 
     (f"{TARIFF} | budget = 9 EUR a month, 2 EUR a day", [call(cost="2.00")], [NOTE],
      "its budget of 2 EUR a day is used up"),
     (MINUTES, [call(seconds=600)], [NOTE], "its budget of 10 minutes a day is used up"),
-    (MINUTES, [call(seconds=599.5)], [NOTE], "its budget leaves no time for a call"),
-    (MINUTES, [call(seconds=599)], [NOTE], ""),
+    (MINUTES, [call(seconds=594.5)], [NOTE], "its budget leaves no time for a call"),      # five go by hanging up
+    (MINUTES, [call(seconds=594)], [NOTE], ""),
     (MINUTES, [call("2026-03-03 08:00", seconds=600)], [NOTE], ""),
     (OCTETS, [call(octets=MB)], [NOTE], "its budget of 1 MB a month is used up"),
-    (OCTETS, [call(octets=MB - 2 * KB)], [NOTE], ""),
-    (OCTETS, [call(octets=MB - 2 * KB + 1)], [NOTE],
-     "of what is to be sent it may carry nothing: its budget leaves 1999 octets"),
+    # a session takes 8000 beside the mail, and that some per cent
+    (OCTETS, [call(octets=MB - 10_120)], [NOTE], ""),
+    (OCTETS, [call(octets=MB - 10_119)], [NOTE],
+     "of what is to be sent it may carry nothing: its budget leaves 10119 octets"),
 ])
 def test_budgets(read, link, calls, items, why_not):
     verdict, = weigh(read({"gsm": link}), items, calls=calls)
@@ -227,8 +303,8 @@ def test_a_budget_is_used_up_whatever_else_there_is(read):
 
 @pytest.mark.parametrize("link, carries, waits", [
     # messages count together, in their order
-    (f"{PPP} | budget = 0.01 MB a day", "note haste", {"big": "its budget leaves 5000 octets"}),
-    (f"{PPP} | budget = 5.01 MB a day", "note haste big", {}),
+    (f"{PPP} | budget = 0.02 MB a day", "note haste", {"big": "its budget leaves 20000 octets"}),
+    (f"{PPP} | budget = 5.32 MB a day", "note haste big", {}),
     # money: where octets cost, as far as they are expected to: a session of ours takes 8000, and headers some per cent
     (f"{PPP} | {EURO} | per_mb = 1 | budget = 5.20 EUR a day", "note haste", {"big": "its budget leaves 5.20 EUR"}),
     (f"{PPP} | {EURO} | per_mb = 1 | budget = 5.40 EUR a day", "note haste big", {}),
@@ -244,19 +320,17 @@ def test_what_a_budget_leaves_is_shared_out(read, link, carries, waits):
 
 
 @pytest.mark.parametrize("link, calls, octets", [
-    (PPP, [], 0),
-    (f"{PPP} | message_in = 50000", [], 50 * KB),
-    (OCTETS, [], MB - 2 * KB),                                      # what is sent is counted first
-    (f"{OCTETS} | message_in = 50000", [], 50 * KB),
-    (f"{OCTETS} | message_in = 50000", [call(octets=MB - 10 * KB)], 8 * KB),
-    (OCTETS, [call(octets=MB - 2 * KB)], 1),                        # 0 would be any
-    (f"{PPP} | {EURO} | per_mb = 1 | budget = 0.10 EUR a day", [], 102_999),       # 104999 octets are 0.10 EUR, rounded
-    (f"{TARIFF} | message_in = 50000 | budget = 2 EUR a day", [], 50 * KB),
-    (f"{TARIFF} | budget = 2 EUR a day", [], 0),
+    (PPP, [], None),
+    (f"{PPP} | message_in = 50000", [], None),      # that is for each message; this is for all
+    # what is sent is counted first, and what goes with mail on the line: (10^6 - 10120) / 1.06
+    (OCTETS, [], 933_849),
+    (OCTETS, [call(octets=MB - 10_120)], 0),
+    (f"{PPP} | {EURO} | per_mb = 1 | budget = 0.10 EUR a day", [], 89_507),     # 104999 octets are 0.10 EUR, rounded
+    (f"{TARIFF} | budget = 2 EUR a day", [], None),
 ])
-def test_the_largest_message_to_fetch(read, link, calls, octets):
+def test_how_much_mail_may_be_fetched(read, link, calls, octets):
     verdict, = weigh(read({"gsm": link}), has_accounts=True, calls=calls)
-    assert (verdict.why_not, verdict.message_in) == ("", octets)
+    assert (verdict.why_not, verdict.octets_in, verdict.fetches) == ("", octets, octets != 0)
 
 
 # How long a call may take
@@ -269,20 +343,21 @@ def test_the_largest_message_to_fetch(read, link, calls, octets):
     (NIGHTS, at("2026-03-05 05:59:59"), [], 1, "its window"),
     (f"{NIGHTS} | call_limit = 60", at("2026-03-05 05:50"), [], 60, "call_limit"),
     (ANY_TIME, at("2026-03-05 07:00"), [], 3600, "call_limit"),     # an urgent call outside of it is not ended by it
-    (MINUTES, NOON, [], 600, "its budget"),
-    (MINUTES, NOON, [call(seconds=540.5)], 59, "its budget"),
+    # of a budget five seconds go by hanging up
+    (MINUTES, NOON, [], 595, "its budget"),
+    (MINUTES, NOON, [call(seconds=540.5)], 54, "its budget"),
     # 0.10 and 0.25 for each minute begun
-    (f"{TARIFF} | budget = 1 EUR a day", NOON, [], 180, "its budget"),
-    (f"{TARIFF} | budget = 1 EUR a day", NOON, [call(cost="0.41")], 60, "its budget"),
+    (f"{TARIFF} | budget = 1 EUR a day", NOON, [], 175, "its budget"),
+    (f"{TARIFF} | budget = 1 EUR a day", NOON, [call(cost="0.41")], 55, "its budget"),
     (f"{TARIFF} | budget = 1 EUR a day | call_limit = 100", NOON, [], 100, "call_limit"),
-    (f"{TARIFF} | budget = 1 EUR a day, 2 minutes a day", NOON, [], 120, "its budget"),
+    (f"{TARIFF} | budget = 1 EUR a day, 2 minutes a day", NOON, [], 115, "its budget"),
     (f"{PPP} | {EURO} | per_mb = 9 | budget = 1 EUR a day", NOON, [], 3600, "call_limit"),    # time costs nothing
     # what is sent is paid for as well: 2000 octets are 0.50 of the 1.00
-    (f"{PPP} | {EURO} | per_mb = 250 | per_minute = 0.25 | budget = 1 EUR a day", NOON, [], 120, "its budget"),
+    (f"{PPP} | {EURO} | per_mb = 250 | per_minute = 0.25 | budget = 1 EUR a day", NOON, [], 115, "its budget"),
 ])
 def test_how_long_a_call_may_take(read, link, now, calls, seconds, limit):
     verdict, = weigh(read({"gsm": link}), [HASTE.but(size=2 * KB)], now=now, calls=calls)
-    assert (verdict.why_not, verdict.seconds, verdict.limit) == ("", seconds, limit)
+    assert (verdict.why_not, verdict.allowance.seconds, verdict.allowance.limit) == ("", seconds, limit)
 
 
 def test_what_a_call_is_expected_to_cost(read):
@@ -344,19 +419,21 @@ def test_a_call_keeps_to_every_limit(settings, calls, items, now, up, has_accoun
     if "normal" not in settings["classes"]:
         assert all(item.is_urgent for item in carried) and not verdict.fetches
     assert not settings["message_out"] or all(item.size <= settings["message_out"] for item in carried)
-    assert not settings["message_in"] or 1 <= verdict.message_in <= settings["message_in"]
 
     # time
-    assert 1 <= verdict.seconds <= settings["call_limit"]
+    allowance = verdict.allowance
+    assert 1 <= allowance.seconds <= settings["call_limit"]
     if opening.is_open(when) and (closes := opening.closes(when)):
-        assert now + verdict.seconds <= closes.timestamp()
+        assert now + allowance.seconds <= now + allowance.closes <= closes.timestamp()
     minutes = budget.left(standings, "minutes")
-    assert minutes is None or verdict.seconds <= minutes
+    assert minutes is None or allowance.seconds < minutes
 
     # octets and money
+    fetched = (verdict.octets_in or 0) if verdict.fetches else 0
+    total = sum(tariff.on_the_line(octets, fetched))
     left = budget.left(standings, "MB")
-    assert left is None or octets <= left and (verdict.message_in == 1 or octets + verdict.message_in <= left)
+    assert left is None or total <= left and allowance.octets <= left and verdict.octets_in is not None
     money = budget.left(standings, "EUR")
     cost = tariff.make(settings).cost
-    assert money is None or cost(verdict.seconds, octets) <= money
-    assert money is None or verdict.message_in <= 1 or cost(1, octets + verdict.message_in) <= money
+    assert money is None or cost(allowance.seconds, octets) <= money and allowance.money == money
+    assert money is None or not fetched or cost(1, total) <= money

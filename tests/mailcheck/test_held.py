@@ -17,6 +17,7 @@ from amsmail.store.spool import REQUESTS
 from amsmail.transport import decisions
 from amsmail.transport.call import Call
 from amsmail.transport.pull import pull
+from tests.mailcheck.again import Beginning
 from tests.mailcheck.imap_peer import ImapProvider
 from tests.mailcheck.peers import Provider
 from tests.mailcheck.sites import Site, account, crash, without_trace
@@ -36,7 +37,7 @@ LINKS = {"sat": {"type": "always", "message_in": LIMIT, "currency": "EUR", "per_
 class Pop3:
     """An account by POP3 with the messages {UID: text}."""
 
-    settings = {}
+    settings, messages_in = {}, "messages"
 
     def __init__(self, texts, capabilities=PIPELINED, **options):
         self.server = Provider([(f"u{uid}", text) for uid, text in texts.items()], capabilities=capabilities, **options)
@@ -56,7 +57,7 @@ class Pop3:
 class Imap:
     """The same by IMAP."""
 
-    settings = {"type": "imap"}
+    settings, messages_in = {"type": "imap"}, "mails"
 
     def __init__(self, texts, **options):
         self.server = ImapProvider(texts, **{"capabilities": "IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS", **options})
@@ -84,11 +85,12 @@ class Ship(Site):
         super().__init__(folder, links=LINKS, tls={"cleartext_login_from": "127.0.0.1, 192.0.2.1"},
                          accounts=account(provider.server.port, **provider.settings, **settings))
 
-    def call(self, message_in=LIMIT, holds_above=None):
-        """What one mailcheck does over a link that fetches nothing larger than `message_in`."""
+    def call(self, message_in=LIMIT, octets_in=None):
+        """What one mailcheck does over a link that fetches nothing larger than `message_in`, and in all no more than
+        `octets_in`."""
         self.start()
         decisions.obey(self.site, self.spool, self._logger())
-        call = Call(self.line, message_in, message_in if holds_above is None else holds_above)
+        call = Call(self.line, message_in, octets_in)
         return pull(self.site, self.spool, "owner", call, self._logger(), lambda octets: None)
 
     def held(self):
@@ -359,12 +361,12 @@ def test_the_box_of_a_whole_domain_is_told(kind, ship_of):
 
 
 def test_a_budget_that_is_nearly_used_up_is_no_reason_to_tell(held):
-    """What is only larger than this call may fetch waits for another one."""
+    """What only the rest of a budget has no room for waits for another call."""
     ship, provider, notice = held
     ship.mailcheck("--delete", list(ship.held())[0])
     ship.call()
     provider.server.put({5: SMALL}) if isinstance(provider, Imap) else provider.server.messages.append(("u5", SMALL))
-    result = ship.call(10, LIMIT)
+    result = ship.call(LIMIT, 10)
     assert (result.done, result.kept, ship.held(), len(ship.notices())) == (0, 1, {}, 1)
     assert ship.call().done == 1 and ship.mails() == [SMALL]
 
@@ -473,29 +475,26 @@ STEPS = {"held": ("", [], [1], [HELD]), "release": ("release", [LARGE], [], []),
 def test_a_crash_at_each_operation(kind, step, tmp_path, power_cut, monkeypatch):
     """In the end the message is where it belongs, once, and its box was told: at the most once more."""
     word, mails, uids, states = STEPS[step]
-    number, count = 0, 1
-    while number <= count:
-        number += 1
-        provider = kind({1: LARGE})
-        with provider.server:
-            ship = Ship(tmp_path / str(number), provider)
-            for folder in "seen", "known", "held":
-                ship.spool.state(folder, "x")
-            ship.spool.state("partial", "owner", "x")
-            ship.start()
-            if word:
-                ship.call()
-                _decided(ship, word)
-            told = 1 + (step == "anything else")
-            if number == 1:
-                disk = Disk(ship.spool.path)
-                with monkeypatch.context() as patch:
-                    patch.setattr(ship, "start", lambda: None)
-                    assert crash(disk, ship.call, monkeypatch).failures == []
-                count = disk.count
-                assert count > 10
-                continue
-            disk = Disk(ship.spool.path, crash_at=number - 1)
+    told = 1 + (step == "anything else")
+    provider = kind({1: LARGE})
+    with provider.server:
+        ship = Ship(tmp_path / "ship", provider)
+        for folder in "seen", "known", "held":
+            ship.spool.state(folder, "x")
+        ship.spool.state("partial", "owner", "x")
+        ship.start()
+        if word:
+            ship.call()
+            _decided(ship, word)
+        beginning = Beginning(ship, provider.server, provider.messages_in)
+        disk = Disk(ship.spool.path)
+        with monkeypatch.context() as patch:
+            patch.setattr(ship, "start", lambda: None)
+            assert crash(disk, ship.call, monkeypatch).failures == []
+        assert disk.count > 10
+        for number in range(1, disk.count + 1):
+            beginning.again()
+            disk = Disk(ship.spool.path, crash_at=number)
             crash(disk, ship.call, monkeypatch)
             if power_cut:
                 disk.power_cut()
@@ -508,11 +507,13 @@ def test_a_crash_at_each_operation(kind, step, tmp_path, power_cut, monkeypatch)
 
 def test_a_disk_that_fails_at_each_operation(kind, tmp_path, monkeypatch):
     """A full disk holds nothing up for good."""
-    for number in range(1, 60):
-        provider = kind({1: LARGE, 2: SMALL})
-        with provider.server:
-            ship = Ship(tmp_path / str(number), provider)
-            ship.start()
+    provider = kind({1: LARGE, 2: SMALL})
+    with provider.server:
+        ship = Ship(tmp_path / "ship", provider)
+        ship.start()
+        beginning = Beginning(ship, provider.server, provider.messages_in)
+        for number in range(1, 60):
+            beginning.again()
             with monkeypatch.context() as patch:
                 patch.setattr(ship, "start", lambda: None)
                 crash(Disk(ship.spool.path, fail_at=number), ship.call, monkeypatch)

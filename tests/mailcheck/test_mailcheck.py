@@ -438,5 +438,5 @@ def test_a_message_is_fetched_after_a_kill_in_the_middle(boat):
         process.communicate(timeout=10)
         assert boat.box("captain") == []
         provider.cut_in_body = None
-        assert boat.mailcheck() == (0, "")
+        assert boat.mailcheck("--now") == (0, "")       # the link need not rest first
     assert boat.bodies("captain") == [b"Subject: 1\n\nHello.\n"] and provider.messages == []

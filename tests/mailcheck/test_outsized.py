@@ -74,7 +74,7 @@ def test_the_sender_is_told_once_and_small_mail_goes_on(tmp_path, provider):
     notice, = ship.told()
     assert "Mail still waits" in notice and "Action: delayed" in notice and "Status: 4.3.4" in notice
     assert "It has 4.2 kB." in notice and f"`mailcheck queue release {uid}`" in notice
-    assert "over link harbour, which cannot be used yet: it is not there" in notice
+    assert "over link harbour, which cannot take it yet: it is not there" in notice
 
 
 def test_it_goes_by_itself_over_a_link_that_carries_it(tmp_path, provider):
@@ -113,8 +113,8 @@ ONLY_SAT = {"harbour": None}
 CHANCES = {
     "none": (ONLY_SAT, "No link of this site carries a message of that size."),
     "a window": ({**ONLY_SAT, "wifi": {"type": "always", "windows": LATER}}, "over link wifi, from "),
-    "another call": ({**ONLY_SAT, "gsm": {"type": "always", "priority": 60, "message_out": 10**6}},
-                     "with a call over link gsm"),
+    "a budget": ({**ONLY_SAT, "gsm": {"type": "always", "budget": "0.01 MB a day"}},
+                 "over link gsm, which cannot take it yet: its budget leaves 10000 octets"),
     "no link, ever": ({"sat": {**SAT, "windows": LATER}, "harbour": None}, "No link of this site carries"),
 }
 
@@ -133,6 +133,7 @@ def test_when_it_is_likely_to_go(tmp_path, case):
 NOT_HELD = {
     "small enough": {"sat": {**SAT, "message_out": len(LARGE)}},
     "no limit": {"sat": {"type": "always"}},
+    "the next link takes it": {"gsm": {"type": "always", "priority": 60, "message_out": 10**6}},
     "only its window is closed": {"sat": {**SAT, "windows": LATER}},
     "no link for its class": {"sat": {**SAT, "classes": "urgent"}, "harbour": None},
 }
@@ -151,7 +152,7 @@ def test_no_limit_holds_what_a_person_freed(tmp_path):
     uid = ship.enqueue(LARGE)
     ship.hold()
     Queue(ship.spool).release(ship.queued()[0].entry, NOON, freed=True)
-    assert ship.plan().messages == (uid,)
+    assert ship.plan().goes == {uid}
     ship.hold()
     assert ship.flags() == [FREED + TOLD_SIZE]
 
@@ -161,9 +162,9 @@ def test_what_the_operator_holds_goes_over_no_link(tmp_path):
     uid = ship.enqueue(LARGE)
     ship.hold()
     queue = Queue(ship.spool)
-    assert ship.plan(is_up=lambda name: True).messages == (uid,)
+    assert ship.plan(is_up=lambda name: True).goes == {uid}
     queue.hold(ship.queued()[0].entry, "h")
-    assert ship.plan(is_up=lambda name: True).messages == ()
+    assert ship.plan(is_up=lambda name: True).goes == set()
 
 
 def test_nothing_is_held_while_somebody_has_the_queue(tmp_path):

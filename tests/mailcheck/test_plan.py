@@ -17,6 +17,7 @@ KB = 1000
 RELAY, ACCOUNT = relay(1), account(1)
 PRESENT = {"type": "present", "up": '""', "down": '""'}       # nothing is dialled
 MONEY = {"currency": "EUR", "setup_charge": "0.10", "per_minute": "0.25", "rate": "64"}
+NOTHING = "No call: nothing that is due waits to be sent, and there is no account to fetch from."
 
 
 class Planner(Boat):
@@ -90,7 +91,7 @@ def later():
 # --plan
 
 def test_nothing_to_do(boat):
-    assert boat.says("--plan") == ["No call: nothing is queued and no account is configured."]
+    assert boat.says("--plan") == [NOTHING]
 
 
 def test_a_call(boat):
@@ -105,23 +106,25 @@ def test_a_call(boat):
 
 
 def test_what_it_would_cost(boat):
-    """Set-up and a minute begun; the budget leaves two."""
+    """Set-up and a minute begun; the budget leaves two, of which hanging up takes five seconds."""
     boat.links(gsm={**MONEY, "budget": "1.60 EUR a month"})
     boat.had()
     boat.enqueue()
     assert boat.says("--plan")[-2:] == [
-        "  takes at most 120 s, because of its budget",
+        "  takes at most 115 s, because of its budget",
         "Link gsm: may be used; it would carry 1 messages, for about 0.35 EUR."]
 
 
 def test_a_closed_window(boat, later):
     window, opens = later
     boat.links(gsm={"windows": window})
-    boat.enqueue()
+    uid = boat.enqueue()
     assert boat.says("--plan") == [
         "No call: no link may be used now.",
         f"Link gsm: its window is closed until {opens}.",
-        f"  calls are allowed from {opens}"]
+        f"  calls are allowed from {opens}",
+        f"Message {uid} waits, 22 octets:",
+        f"  gsm: its window is closed until {opens[:3]} {opens[-5:]}"]
 
 
 def test_urgent_mail_at_any_time(boat, later):
@@ -131,8 +134,9 @@ def test_urgent_mail_at_any_time(boat, later):
     boat.enqueue(b"X-Priority: 1\r\n\r\nNow.\r\n")
     said = boat.says("--plan")
     assert said[:2] == ["Call over gsm: it comes first.", "  sends 1 of 2 messages that are due, 23 octets"]
-    assert said[-2:] == [f"  calls are allowed from {opens}",
-                         f"Message {note} waits: its window is closed until {opens[:3]} {opens[-5:]}."]
+    assert said[-3:] == [f"  calls are allowed from {opens}",
+                         f"Message {note} waits, 22 octets:",
+                         f"  gsm: its window is closed until {opens[:3]} {opens[-5:]}"]
 
 
 @pytest.mark.parametrize("urgent_from, senders", [
@@ -148,8 +152,24 @@ def test_whose_mail_may_be_urgent(boat, urgent_from, senders):
     said = boat.says("--plan")
     may = {*senders.split(), *([] if urgent_from else ["nobody"])}
     assert said[1].startswith(f"  sends {len(may)} of 3 messages")
-    assert {line for line in said if line.startswith("Message")} == {
-        f"Message {uid} waits: it carries urgent mail only." for name, uid in sent.items() if name not in may}
+    left = {f"Message {uid} waits, 23 octets:" for name, uid in sent.items() if name not in may}
+    assert {line for line in said if line.startswith("Message")} == left
+    assert said.count("  sat: it carries urgent mail only") == bool(left)        # once for all
+
+
+@pytest.mark.parametrize("user, sender, is_urgent", [
+    ("captain", "captain@yacht.example", True),
+    ("captain@yacht.example", "captain@yacht.example", True),       # mail programs log in with the address
+    ("cook", "captain@yacht.example", False),                       # anybody can write that into MAIL
+    ("captain", "cook@yacht.example", True),
+    ("cook", "owner@shore.example", True),                          # an address that no box here has
+    ("", "captain@yacht.example", True),                            # without a login, from a listed network
+])
+def test_where_somebody_logged_in_that_box_counts(boat, user, sender, is_urgent):
+    boat.links(sat={"classes": "urgent"})
+    boat.configure(calls={"urgent_from": "captain, owner@shore.example"})
+    boat.enqueue(b"X-Priority: 1\r\n\r\nNow.\r\n", sender=sender, user=user)
+    assert boat.says("--plan")[0].startswith("Call over sat" if is_urgent else "No call")
 
 
 def test_a_message_too_large_for_the_link(boat):
@@ -157,24 +177,66 @@ def test_a_message_too_large_for_the_link(boat):
     big, _ = boat.enqueue(b"\r\n" + b"x" * 200 * KB), boat.enqueue()
     said = boat.says("--plan")
     assert said[1] == "  sends 1 of 2 messages that are due, 22 octets"
-    assert said[-1] == f"Message {big} waits: 200002 octets are more than its message_out, 100000."
+    assert said[-2:] == [f"Message {big} waits, 200 kB:",
+                         "  gsm: 200002 octets are more than its message_out, 100000"]
+
+
+def test_a_second_call_takes_what_the_first_may_not(boat):
+    boat.links(gsm={"message_out": 100 * KB, "priority": 1}, vsat={"priority": 2})
+    boat.configure(accounts=ACCOUNT)
+    boat.enqueue(b"\r\n" + b"x" * 200 * KB), boat.enqueue()
+    assert boat.says("--plan") == [
+        "Call over gsm: it comes first.",
+        "  sends 1 of 2 messages that are due, 22 octets",
+        "  fetches from owner",
+        "  takes at most 3600 s, because of call_limit",
+        "Then a call over vsat: the first that may be used; gsm: it may not carry this.",
+        "  sends 1 of 2 messages that are due, 200 kB",
+        "  fetches from no account",
+        "  takes at most 3600 s, because of call_limit",
+        "Link gsm: may be used; it would carry 1 messages.",
+        "Link vsat: may be used; it would carry 2 messages."]
+
+
+def test_while_somebody_picks_the_queue_up(boat):
+    boat.configure(accounts=ACCOUNT)
+    boat.enqueue()
+    with boat.spool.lock("queue"):
+        said = boat.says("--plan")
+    assert said[1:3] == ["  sends 0 of 0 messages that are due, 0 octets", "  fetches from owner"]
+    assert said[-1] == "The queue is being picked up by POP3 now: what waits in it is not looked at."
+
+
+def test_a_link_rests_after_a_call_that_brought_nothing(boat):
+    """--now does not wait for that."""
+    boat.links(gsm={})
+    boat.enqueue()
+    boat.had(messages_out=0, messages_in=0, outcome="relay: refuses to serve us: 421 Later")
+    said = boat.says("--plan")
+    assert said[0] == "No call: no link may be used now."
+    assert said[1].startswith("Link gsm: 1 call over it brought nothing, so it rests until ")
+    assert boat.says("--plan", "--now")[0] == "Call over gsm: it comes first."
 
 
 def test_only_messages_too_large(boat):
     boat.links(gsm={"message_out": 100 * KB})
-    boat.enqueue(b"\r\n" + b"x" * 200 * KB)
+    uid = boat.enqueue(b"\r\n" + b"x" * 200 * KB)
     assert boat.says("--plan") == [
         "No call: no link may be used now.",
-        "Link gsm: of what is to be sent it may carry nothing: 200002 octets are more than its message_out, 100000."]
+        "Link gsm: of what is to be sent it may carry nothing: 200002 octets are more than its message_out, 100000.",
+        f"Message {uid} waits, 200 kB:",
+        "  gsm: 200002 octets are more than its message_out, 100000"]
 
 
 def test_a_budget_that_is_used_up(boat):
     boat.links(gsm={**MONEY, "budget": "1 EUR a month"})
     boat.had()
-    boat.enqueue()
+    uid = boat.enqueue()
     assert boat.says("--plan") == [
         "No call: no link may be used now.",
-        "Link gsm: its budget of 1 EUR a month is used up."]
+        "Link gsm: its budget of 1 EUR a month is used up.",
+        f"Message {uid} waits, 22 octets:",
+        "  gsm: its budget of 1 EUR a month is used up"]
 
 
 def test_the_first_of_two_links_is_passed_over(boat):
@@ -211,7 +273,7 @@ def test_a_message_that_waits_after_a_refusal(boat):
     boat.enqueue()
     queued, = boat.queued()
     boat.put_off(queued, int(time.time()) + 1000)
-    assert boat.says("--plan") == ["No call: nothing is queued and no account is configured."]
+    assert boat.says("--plan") == [NOTHING]
     assert boat.says("--plan", "--now")[1] == "  sends 1 of 1 messages that are due, 22 octets"
 
 
@@ -220,7 +282,7 @@ def test_a_message_that_waits_after_a_refusal(boat):
 def test_the_status_of_a_quiet_site(boat):
     said = boat.says("--status")
     assert said[0] == "Queue: 0 messages, 0 octets; 0 of them held."
-    assert said[-3:] == ["Calls: 0 on record.", "Now:", "No call: nothing is queued and no account is configured."]
+    assert said[-3:] == ["Calls: 0 on record.", "Now:", NOTHING]
 
 
 def test_the_status(boat, later):
@@ -229,7 +291,7 @@ def test_the_status(boat, later):
     boat.links(gsm={**MONEY, "windows": window})
     held = boat.enqueue()
     boat.hold(held)
-    boat.enqueue()
+    uid = boat.enqueue()
     for number in range(6):
         boat.had(start=1_772_539_200 + 60 * number, outcome=f"ok {number}")
     said = boat.says("--status")
@@ -240,7 +302,9 @@ def test_the_status(boat, later):
         "Now:",
         "No call: no link may be used now.",
         f"Link gsm: its window is closed until {opens}.",
-        f"  calls are allowed from {opens}"]
+        f"  calls are allowed from {opens}",
+        f"Message {uid} waits, 22 octets:",
+        f"  gsm: its window is closed until {opens[:3]} {opens[-5:]}"]
 
 
 def test_a_ledger_that_a_person_spoilt(boat):

@@ -4,6 +4,7 @@ there."""
 import pytest
 
 from amsmail.transport import pull_imap
+from tests.mailcheck.again import Beginning
 from tests.mailcheck.imap_peer import ImapProvider
 from tests.mailcheck.sites import Site, account, crash, without_trace
 from tests.store.disk import Disk
@@ -16,33 +17,30 @@ CUT = 68_000                # in the middle of the large one
 
 
 class Call:
-    """A pull that crashes: where the line is cut, if `cut`, or goes on with the large message that an earlier call
-    began, if `began`, which is another one since then if `differs`."""
+    """A pull that crashes, as often as wanted: where the line is cut, if `cut`, or goes on with the large message that
+    an earlier call began, if `began`, which is another one since then if `differs`."""
 
-    def __init__(self, folder, backlog="all", cut=None, began=False, differs=False):
-        self.provider = ImapProvider(TEXTS, capabilities=CAPABILITIES)
-        self.folder, self.backlog = folder, backlog
+    def __init__(self, folder, provider, backlog="all", cut=None, began=False, differs=False):
+        self.provider, self.cut = provider, cut
         self.wanted = {uid: text for uid, text in TEXTS.items() if backlog == "all" or uid != 1}
-        self.cut, self.began, self.differs = cut, began, differs
-
-    def __enter__(self):
-        self.provider.__enter__()
-        self.yacht = Site(self.folder, accounts=account(self.provider.port, type="imap", backlog=self.backlog))
+        self.yacht = Site(folder, accounts=account(provider.port, type="imap", backlog=backlog))
         for kind in "seen", "known":
             self.yacht.spool.state(kind, "x")
         self.yacht.spool.state("partial", "owner", "x")
         self.yacht.start()
-        if self.began:
-            self.provider.cut_after = CUT
+        if began:
+            provider.cut_after = CUT
             self.yacht.pull()
-            self.provider.cut_after = None
-        if self.differs:
-            self.wanted[3] = self.provider.mails[-1].text = OTHER
-            self.provider.mails[-1].said = len(OTHER)
-        return self
+            provider.cut_after = None
+        if differs:
+            self.wanted[3] = provider.mails[-1].text = OTHER
+            provider.mails[-1].said = len(OTHER)
+        self._beginning = Beginning(self.yacht, provider, "mails")
 
-    def __exit__(self, *error):
-        self.provider.__exit__(*error)
+    def again(self, **failure):
+        """Back to the beginning; gives the Disk that fails as told."""
+        self._beginning.again()
+        return Disk(self.yacht.spool.path, **failure)
 
     def arrived(self):
         return sorted(without_trace(text).replace(b"\n", b"\r\n") for text in self.yacht.box("captain"))
@@ -68,51 +66,48 @@ SITUATIONS = {"delete": {}, "newest 2": {"backlog": "newest 2"}, "cut": {"cut": 
 
 
 @pytest.fixture(params=SITUATIONS)
-def situation(request, monkeypatch):
+def call(request, tmp_path, monkeypatch):
     if request.param == "cut":      # with a checkpoint at every piece, so that crashes come between them
         monkeypatch.setattr(pull_imap, "_CHECKPOINT", 0)
-    return SITUATIONS[request.param]
+    with ImapProvider(TEXTS, capabilities=CAPABILITIES) as provider:
+        yield Call(tmp_path / "yacht", provider, **SITUATIONS[request.param])
 
 
 @pytest.fixture
-def count(tmp_path, situation, monkeypatch):
+def count(call, monkeypatch):
     """How many file operations the pull has."""
-    with Call(tmp_path / "count", **situation) as call:
-        disk = Disk(call.yacht.spool.path)
-        assert bool(call.pull(disk, monkeypatch).failures) == bool(call.cut)
+    disk = call.again()
+    assert bool(call.pull(disk, monkeypatch).failures) == bool(call.cut)
     assert disk.count > 15
     return disk.count
 
 
 @pytest.mark.parametrize("power_cut", [False, True], ids=["killed", "power cut"])
-def test_a_crash_at_each_operation(tmp_path, situation, count, power_cut, monkeypatch):
+def test_a_crash_at_each_operation(call, count, power_cut, monkeypatch):
     for n in range(1, count + 1):
-        with Call(tmp_path / str(n), **situation) as call:
-            disk = Disk(call.yacht.spool.path, crash_at=n)
-            call.pull(disk, monkeypatch)
-            if power_cut:
-                disk.power_cut()
-            call.check((n, disk.operations))
+        disk = call.again(crash_at=n)
+        call.pull(disk, monkeypatch)
+        if power_cut:
+            disk.power_cut()
+        call.check((n, disk.operations))
 
 
-def test_killed_and_then_a_power_cut(tmp_path, situation, count, monkeypatch):
+def test_killed_and_then_a_power_cut(call, count, monkeypatch):
     """What a killed run left unflushed, and the next run took for granted, must survive a power cut after that."""
     for n in range(1, count + 1):
-        with Call(tmp_path / str(n), **situation) as call:
-            disk = Disk(call.yacht.spool.path, crash_at=n)
-            call.pull(disk, monkeypatch)
-            disk.crash_at = None
-            call.pull(disk, monkeypatch)
-            disk.power_cut()
-            call.check((n, disk.operations))
+        disk = call.again(crash_at=n)
+        call.pull(disk, monkeypatch)
+        disk.crash_at = None
+        call.pull(disk, monkeypatch)
+        disk.power_cut()
+        call.check((n, disk.operations))
 
 
 @pytest.mark.parametrize("for_good", [False, True], ids=["once", "from then on"])
-def test_a_disk_that_fails_at_each_operation(tmp_path, situation, count, for_good, monkeypatch):
+def test_a_disk_that_fails_at_each_operation(call, count, for_good, monkeypatch):
     for n in range(1, count + 1):
-        with Call(tmp_path / str(n), **situation) as call:
-            disk = Disk(call.yacht.spool.path, fail_at=n, for_good=for_good)
-            with monkeypatch.context() as patch:
-                patch.setattr(call.yacht, "start", lambda: None)        # it was started; only the pull raises nothing
-                call.pull(disk, monkeypatch)
-            call.check((n, disk.operations))
+        disk = call.again(fail_at=n, for_good=for_good)
+        with monkeypatch.context() as patch:
+            patch.setattr(call.yacht, "start", lambda: None)        # it was started; only the pull raises nothing
+            call.pull(disk, monkeypatch)
+        call.check((n, disk.operations))

@@ -1,7 +1,10 @@
 """A push that crashes at each successive file operation: afterwards every recipient has the message."""
 
+import socket
+
 import pytest
 
+from tests.mailcheck.again import Beginning
 from tests.mailcheck.peers import Relay
 from tests.mailcheck.sites import Site, crash, relay
 from tests.store.disk import Disk
@@ -15,39 +18,47 @@ OUTCOMES = {
 }
 
 
-def prepared(folder):
-    yacht = Site(folder)
+@pytest.fixture
+def provider():
+    with Relay() as provider:
+        yield provider
+
+
+@pytest.fixture
+def yacht(tmp_path, provider):
+    yacht = Site(tmp_path / "yacht", relay=relay(provider.port))
     yacht.enqueue(to=("a@far.example", "b@far.example"))
     yacht.spool.state("tries", "x")
     return yacht
 
 
-def run(yacht, replies, action):
-    """One session with a relay; gives {local part: how many copies the relay took for it}."""
-    with Relay(replies=replies) as provider:
-        yacht.configure(relay=relay(provider.port))
-        action()
+def run(provider, replies, action):
+    """One session with the relay; gives {local part: how many copies the relay took for it}."""
+    provider.replies, provider.accepted = replies, []
+    action()
+    with socket.create_connection(("127.0.0.1", provider.port)) as behind:      # greeted when that session is over
+        assert behind.recv(3) == b"220"
     taken = [line[len("RCPT TO:<"):].partition("@")[0] for _, lines, _ in provider.accepted for line in lines]
     return {name: taken.count(name) for name in ("a", "b")}
 
 
 @pytest.mark.parametrize("cut", [False, True], ids=["killed", "power cut"])
 @pytest.mark.parametrize("replies, reached, noticed", OUTCOMES.values(), ids=OUTCOMES)
-def test_a_crash_at_each_operation(tmp_path, replies, reached, noticed, cut, monkeypatch):
-    yacht = prepared(tmp_path / "count")
+def test_a_crash_at_each_operation(yacht, provider, replies, reached, noticed, cut, monkeypatch):
+    beginning = Beginning(yacht)
     disk = Disk(yacht.spool.path)
-    run(yacht, replies, lambda: crash(disk, yacht.push, monkeypatch))
+    run(provider, replies, lambda: crash(disk, yacht.push, monkeypatch))
     assert disk.count > 5
     for n in range(1, disk.count + 1):
-        yacht = prepared(tmp_path / str(n))
+        beginning.again()
         disk = Disk(yacht.spool.path, crash_at=n)
-        first = run(yacht, replies, lambda: crash(disk, yacht.push, monkeypatch))
+        first = run(provider, replies, lambda: crash(disk, yacht.push, monkeypatch))
         if cut:
             disk.power_cut()
         marks = yacht.states()
         yacht.start()
         # Whoever is put off first is taken in the end; who is refused is refused again.
-        second = run(yacht, {} if noticed is False else replies, yacht.push)
+        second = run(provider, {} if noticed is False else replies, yacht.push)
         assert yacht.queued() == [], n
         for name in ("a", "b"):
             copies = first[name] + second[name]

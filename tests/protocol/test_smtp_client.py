@@ -8,7 +8,7 @@ from amsmail.wire.address import parse_address
 from amsmail.wire.envelope import Envelope, Recipient
 from amsmail.wire.reply import Reply
 
-from .drive import talk
+from .drive import feed, talk
 
 _NOBODY = smtp.Login("", "")
 _PLAIN = ["S: 220 relay.example", "C: EHLO yacht.example", "S: 250 relay.example"]
@@ -202,6 +202,23 @@ def test_a_size_that_says_nothing_is_no_limit(limit):
                    "C: MAIL FROM:<captain@yacht.example> SIZE=10", "S: 250 ok", *_RCPT, "C: DATA", "S: 354 go",
                    "C: Subject: x", "C: ", "C: ..", "C: .", "S: 250 ok", *_QUIT], [_message()])
     assert _outcome(events) == {0: 250, 1: 250}
+
+
+_OFFERS = {"chunked": ["250-CHUNKING", "250-PIPELINING"], "pipelined": ["250-PIPELINING"], "in lock-step": []}
+
+
+@pytest.mark.parametrize("offered, priority, behind", [
+    ("MT-PRIORITY MIXER", "4", " MT-PRIORITY=4"), ("mt-priority", "-9", " MT-PRIORITY=-9"),
+    ("MT-PRIORITY STANAG4406", "0", " MT-PRIORITY=0"), ("MT-PRIORITY", "", ""), ("HELP", "4", "")])
+@pytest.mark.parametrize("flow", _OFFERS)
+def test_a_priority_goes_where_it_is_offered(flow, offered, priority, behind):
+    """In each flow: as it came, under whatever policy; where there was none, none is made up."""
+    client = smtp.SmtpClient("yacht.example", False, _NOBODY)
+    answer = _answers([_message(priority=priority, size=15)])
+    events, said = feed(client, [f"{line}\r\n".encode() for line in
+                                 ("220 x", "250-x", *_OFFERS[flow], f"250 {offered}")], answer)
+    assert [event.flow for event in events if isinstance(event, smtp.Ready)] == [flow]
+    assert said.split(b"\r\n")[:2] == [b"EHLO yacht.example", f"MAIL FROM:<captain@yacht.example>{behind}".encode()]
 
 
 def test_parameters_go_where_they_are_offered():

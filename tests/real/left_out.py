@@ -10,7 +10,7 @@ import pytest
 
 from .packages import Unavailable
 
-_left_out = []
+REASON = "left out"     # the property of a report that has the reason
 
 
 @pytest.hookimpl(wrapper=True)
@@ -18,7 +18,7 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if call.excinfo and call.excinfo.errisinstance(Unavailable):
         reason = str(call.excinfo.value)
-        _left_out.append((item.nodeid, reason))
+        report.user_properties.append((REASON, reason))
         if os.environ.get("CI"):
             report.longrepr = f"{reason} (with CI set, nothing is left out)"
         else:
@@ -27,8 +27,16 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
+def reported(terminalreporter, name):
+    """The (report, value) of all reports that have the property `name`.  What is summed up over a run is read from
+    reports, for these come together in one process also where the tests are spread over several."""
+    return [(report, value) for reports in terminalreporter.stats.values() for report in reports
+            if isinstance(report, pytest.TestReport) for key, value in report.user_properties if key == name]
+
+
 def pytest_terminal_summary(terminalreporter):
-    if _left_out:
+    left_out = reported(terminalreporter, REASON)
+    if left_out:
         terminalreporter.section("left out, for want of what they need")
-        for test, reason in _left_out:
+        for test, reason in sorted((report.nodeid, reason) for report, reason in left_out):
             terminalreporter.line(f"{test}: {reason}")

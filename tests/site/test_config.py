@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from amsmail.site import config, config_file, layout
+from amsmail.site import config, config_file, draft, layout
 from amsmail.site.config import ConfigError
 
 HERE = pathlib.Path(__file__).parent
@@ -58,13 +58,13 @@ def test_what_is_said_about_a_wrong_one(path, tmp_path):
     ("64", (64_000, 64_000)), ("256/1024", (256_000, 1_024_000)), ("2.4", (2400, 2400)), ("9.6/2.4", (9600, 2400)),
     ("0.001", (1, 1)), ("", (0, 0))])
 def test_the_rate_of_a_link(good, rate, rates):
-    config_file.edit(str(good), {("links", "gsm", "rate"): rate})
+    draft.edit(str(good), {("links", "gsm", "rate"): rate})
     assert config.load(str(good)).links["gsm"]["rate"] == rates
 
 
 @pytest.mark.parametrize("round_trip, seconds", [("0.7", 0.7), ("2", 2.0), ("1.85", 1.85), ("", 0.0)])
 def test_the_round_trip_of_a_link(good, round_trip, seconds):
-    config_file.edit(str(good), {("links", "gsm", "round_trip"): round_trip})
+    draft.edit(str(good), {("links", "gsm", "round_trip"): round_trip})
     assert config.load(str(good)).links["gsm"]["round_trip"] == seconds
 
 
@@ -79,7 +79,7 @@ def test_of_a_link_nothing_need_be_known(good):
     *(("round_trip", seconds) for seconds in ("-1", "0.0", "1,8", "700ms", "1e1", "nan", "1234", "0.00000001", "."))])
 def test_figures_of_a_link_that_make_no_sense(good, key, value):
     with pytest.raises(ConfigError, match=rf"\[links\] gsm {key}: found .*; expected (kbit/s|seconds), such as"):
-        config_file.edit(str(good), {("links", "gsm", key): value})
+        draft.edit(str(good), {("links", "gsm", key): value})
 
 
 @pytest.mark.parametrize("mode, words", [(0o644, "lets everybody on this machine at the passwords"),
@@ -105,7 +105,7 @@ def test_a_file_that_is_no_text(tmp_path):
 
 def test_editing_changes_only_the_lines_it_must(good):
     before = good.read_text()
-    config_file.edit(str(good), {
+    draft.edit(str(good), {
         ("site", "hostname"): "post.yacht.example",
         ("relay", "password"): "another, with # and 'quotes'",
         ("boxes", "cook", "addresses"): "cook, chef",
@@ -139,13 +139,13 @@ def test_editing_changes_only_the_lines_it_must(good):
 def test_an_edit_that_makes_it_wrong_is_not_written(good):
     before = good.read_bytes()
     with pytest.raises(ConfigError, match="expected a port number"):
-        config_file.edit(str(good), {("relay", "port"): "none"})
+        draft.edit(str(good), {("relay", "port"): "none"})
     assert good.read_bytes() == before
 
 
 @pytest.mark.parametrize("value", ["", " blanks ", "#", "a # b", '"', "'", "it's", "a,b", "100%", "$x", "a = b", "[x]"])
 def test_any_value_that_is_written_is_read_back(good, value):
-    config_file.edit(str(good), {("accounts", "fleet", "envelope_prefix"): value})
+    draft.edit(str(good), {("accounts", "fleet", "envelope_prefix"): value})
     assert config.load(str(good)).accounts["fleet"]["envelope_prefix"] == value
 
 
@@ -216,11 +216,11 @@ def mailcfg(*words, stdin=""):
 
 
 def test_mailcfg_check(good):
-    done = mailcfg("check", good)
+    done = mailcfg("check", "--file", good)
     assert (done.returncode, done.stderr) == (0, "")
     assert "fine: 2 boxes, 9 addresses, 1 accounts, 1 links; relay smtp.provider.example" in done.stdout
     good.write_text("schema = 3\n")
-    done = mailcfg("check", good)
+    done = mailcfg("check", "--file", good)
     assert done.returncode == 78 and f"{good}:1: schema: found '3'" in done.stderr
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ..etc.installation import PROJECT
 
-FLOORS = {"wire": 0, "protocol": 1, "store": 2, "site": 2, "link": 3, "transport": 3, "program": 4}
+FLOORS = {"wire": 0, "protocol": 1, "store": 2, "site": 2, "link": 3, "transport": 3, "setup": 4, "program": 5}
 ENGINES = {"smtp_server", "pop3_server", "smtp_client", "pop3_client", "imap_client"}
 WORLD = {"os", "io", "socket", "_socket", "select", "selectors", "time", "threading", "asyncio", "subprocess",
          "pathlib"}

@@ -162,7 +162,7 @@ def test_what_was_acknowledged_survives(root, destinations, cut, monkeypatch):
     assert set(copies(spool, *destinations)) == {1}
 
 
-@pytest.mark.parametrize("cannot_link", [errno.EPERM, errno.EMLINK, errno.EXDEV])
+@pytest.mark.parametrize("cannot_link", [errno.EPERM, errno.EMLINK, errno.ENOTSUP])
 def test_where_links_fail_copies_are_made(root, cannot_link, monkeypatch):
     spool = root()
 
@@ -174,37 +174,90 @@ def test_where_links_fail_copies_are_made(root, cannot_link, monkeypatch):
     assert leftovers(spool) == []
 
 
-def test_recovery_does_not_bring_back_what_a_reader_took(root, monkeypatch):
-    """A crash after captain's link was made and marked; captain read and deleted before the next program started."""
-    spool = root()
-    disk = Disk(spool.path)
+def readers_come(spool):
+    """Captain's mail program moves what it finds, and whoever fetches the queue removes it; gives where something was
+    found."""
+    found = []
+    for entry in spool.box("captain").list():
+        if f"{os.sep}new{os.sep}" in entry.path:
+            found.append("captain")
+            os.rename(entry.path, entry.path.replace(f"{os.sep}new{os.sep}", f"{os.sep}cur{os.sep}") + ":2,S")
+    for entry in spool.queue().list():
+        found.append("the queue")
+        os.unlink(entry.path)
+    return found
+
+
+def with_disk(disk, action, monkeypatch):
+    """What `action` gives on this disk; None if it was killed."""
     with monkeypatch.context() as patch:
         patch.setattr(durable, "os", disk.os)
-        deliver(root(), ["captain", "cook"], None)
-        marks = []
-        for n in itertools.count(1):
+        try:
+            return action()
+        except Crash:
+            disk.end()
+            return None
+
+
+@pytest.mark.parametrize("first, second", [
+    ({"fail_at": 1}, {"fail_at": 1}),
+    ({"fail_at": 1, "for_good": True}, {"crash_at": 1}),
+    ({"crash_at": 1}, {"fail_at": 1, "for_good": True}),
+], ids=["two failures", "a full disk, then killed", "killed, then a full disk"])
+def test_it_arrives_once_whatever_its_readers_do(root, first, second, monkeypatch):
+    """They come after the delivery went wrong at each operation, after recovery did so at each, and in the end."""
+    def at(trouble, n):
+        return {key: n if key.endswith("_at") else value for key, value in trouble.items()}
+
+    incomplete = 0
+    for n in range(1, number_of_operations(root, (["captain"], ENVELOPE), monkeypatch) + 1):
+        for m in itertools.count(1):
             spool = root()
-            disk = Disk(spool.path, crash_at=n)
-            patch.setattr(durable, "os", disk.os)
-            try:
-                deliver(spool, ["captain", "cook"], None)
+            acknowledged = with_disk(Disk(spool.path, **at(first, n)), lambda: deliver(spool, ["captain"], ENVELOPE),
+                                     monkeypatch)
+            committed = acknowledged or _has_commit(spool)
+            found = readers_come(spool)
+            disk = Disk(spool.path, **at(second, m))
+            with_disk(disk, lambda: delivery.recover(spool), monkeypatch)
+            found += readers_come(spool)
+            delivery.recover(spool)
+            found += readers_come(spool)
+            if acknowledged is not False:       # a disk that refused to take it back may have kept all of it
+                whole = sorted(found) == ["captain", "the queue"]
+                assert whole or not found and not committed, (n, m, disk.operations)
+                assert not _has_commit(spool)
+            if disk.count < m:
                 break
-            except Crash:
-                marks.append((spool, disk))
-    half = [spool for spool, _ in marks if spool.box("captain").list() and not spool.box("cook").list()
-            and b"done " in b"".join(_records(spool))]
-    assert half
-    for spool in half:
-        for entry in spool.box("captain").list():
-            spool.box("captain").remove(entry)
-        delivery.recover(spool)
-        assert len(spool.box("cook").list()) == 1
-        assert spool.box("captain").list() == []
+            incomplete += 1
+    assert incomplete
 
 
-def _records(spool):
-    folder = os.path.dirname(spool.state("commits", "x"))
-    for name in os.listdir(folder):
-        if name.endswith(".commit"):
-            with open(os.path.join(folder, name), "rb") as f:
-                yield f.read()
+def _has_commit(spool):
+    return any(name.endswith(".commit") for name in os.listdir(os.path.dirname(spool.state("commits", "x"))))
+
+
+def test_boxes_on_another_file_system(root, monkeypatch):
+    """Renames to there are refused: copies go there, and a crash in the middle of one holds nothing up."""
+    rename = os.rename
+
+    def far(source, target):
+        if f"{os.sep}commits{os.sep}" in source and f"{os.sep}boxes{os.sep}" in target:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), target)
+        rename(source, target)
+
+    incomplete = 0
+    for n in itertools.count(1):
+        spool = root()
+        disk = Disk(spool.path, crash_at=n)
+        disk.os.rename = far
+        acknowledged = with_disk(disk, lambda: deliver(spool, ["captain", "cook"], ENVELOPE), monkeypatch)
+        committed = _has_commit(spool)
+        with monkeypatch.context() as patch:
+            patch.setattr(durable.os, "rename", far)
+            delivery.recover(spool)
+        found = copies(spool, ["captain", "cook"], ENVELOPE)
+        assert found == [1, 1, 1] or found == [0, 0, 0] and not (acknowledged or committed), disk.operations
+        if acknowledged:
+            break
+        incomplete += committed
+    assert incomplete and leftovers(spool) == []

@@ -28,6 +28,7 @@ _envelopes = st.builds(
     envid=_xtext,
     arrival=st.integers(0, 1 << 40),
     user=st.sampled_from(["", "captain"]),
+    priority=st.just("") | st.integers(-9, 9).map(str),
     content=st.sampled_from(CONTENTS))
 
 
@@ -63,6 +64,27 @@ def test_half_a_block_is_none(envelope, at):
     block, _, _ = encode(envelope)
     with pytest.raises(EnvelopeError):
         decode(block[:at % len(block)])
+
+
+def test_an_envelope_without_a_priority_is_written_as_before_there_were_any():
+    """What the versions before this one wrote is read, and they read what this one writes."""
+    block = (b"Amsmail-Envelope: 1 0000000218\nAmsmail-Arrival: 1763700946\nAmsmail-Content: 8bit\n"
+             b"Amsmail-Sender: <captain@yacht.example>\nAmsmail-Ret: HDRS\nAmsmail-User: captain\n"
+             b"Amsmail-Recipient: - <agent@port.example> NOTIFY=FAILURE\n")
+    envelope, _ = decode(block)
+    assert envelope.priority == ""
+    assert encode(envelope)[0] == block
+    marked = encode(envelope.but(priority="-4"))[0]
+    assert marked[FIRST_LINE_OCTETS:] == block[FIRST_LINE_OCTETS:].replace(
+        b"Amsmail-Recipient", b"Amsmail-Priority: -4\nAmsmail-Recipient")
+
+
+@pytest.mark.parametrize("damage", [b"x", b"+", b" ", b"\n"])
+def test_a_priority_that_is_none_is_no_envelope(damage):
+    """It is counted with: mailcheck must hear of it here, as of other damage."""
+    block, _, _ = encode(Envelope(None, (), priority="4"))
+    with pytest.raises(EnvelopeError):
+        decode(block.replace(b"Priority: 4", b"Priority: " + damage))
 
 
 def test_a_newer_version_is_refused():

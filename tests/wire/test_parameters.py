@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from amsmail.wire.parameters import MAIL, RCPT, ParameterError, from_xtext, is_xtext, parse
 
-_words = st.sampled_from(["SIZE", "BODY", "SMTPUTF8", "AUTH", "RET", "ENVID", "NOTIFY", "ORCPT", "=", ";", "+", "2B",
-                          "rfc822", "<>", "7bit", "never", ",", " ", "ü", "²", "9" * 30, "x"])
+_words = st.sampled_from(["SIZE", "BODY", "SMTPUTF8", "AUTH", "RET", "ENVID", "NOTIFY", "ORCPT", "MT-PRIORITY", "-",
+                          "=", ";", "+", "2B", "rfc822", "<>", "7bit", "never", ",", " ", "ü", "²", "9" * 30, "x"])
 _texts = st.text(max_size=30) | st.lists(_words, max_size=12).map("".join).map(" {}".format)
 
 
@@ -35,11 +35,23 @@ def test_what_xtext_stands_for_cannot_break_a_line(value):
 
 
 def test_keywords_in_any_case_and_values_as_written():
-    assert parse(" size=10 Body=8bitmime smtputf8 ret=full envid=aB+3D auth=<>", MAIL) == {
-        "SIZE": 10, "BODY": "8BITMIME", "SMTPUTF8": True, "RET": "FULL", "ENVID": "aB+3D", "AUTH": "<>"}
+    assert parse(" size=10 Body=8bitmime smtputf8 ret=full envid=aB+3D auth=<> mt-Priority=-9", MAIL) == {
+        "SIZE": 10, "BODY": "8BITMIME", "SMTPUTF8": True, "RET": "FULL", "ENVID": "aB+3D", "AUTH": "<>",
+        "MT-PRIORITY": "-9"}
     assert parse(" notify=failure,Delay orcpt=RFC822;Friend@far.example", RCPT) == {
         "NOTIFY": "FAILURE,DELAY", "ORCPT": "RFC822;Friend@far.example"}
     assert parse(" orcpt=utf-8;jürgen@far.example", RCPT) == {"ORCPT": "utf-8;jürgen@far.example"}
+
+
+def test_a_priority_is_a_number_of_minus_9_to_9_in_one_spelling():
+    def is_one(text):
+        try:
+            return parse(f" MT-PRIORITY={text}", MAIL) == {"MT-PRIORITY": text}
+        except ParameterError:
+            return False
+    spellings = [f"{sign}{zero}{number}" for sign in ("", "+", "-") for zero in ("", "0") for number in range(12)]
+    assert {text for text in [*spellings, "", "-", "٤", "4.0"] if is_one(text)} == {
+        "0", *(f"{sign}{digit}" for sign in ("", "-") for digit in range(1, 10))}
 
 
 @pytest.mark.parametrize("text, unknown", [

@@ -77,3 +77,10 @@ def test_whatever_there_is_it_is_told(octets):
 
 def test_a_long_header_is_looked_through():
     assert is_urgent(b"Received: x\n" * (HEADER_CAP // 12 - 3) + b"Priority: urgent\n\n")
+
+
+@pytest.mark.parametrize("head", [b"", b"Subject: x\n\n", b"Priority: urgent\n\n", b"X-Priority: 5\n\n"])
+def test_an_mt_priority_decides_whatever_the_header_says(head):
+    """Urgent from 4 on, as in the policy MIXER (RFC 6710); without one the header decides, of which 0 is no case."""
+    assert [number for number in range(-9, 10) if is_urgent(head, str(number))] == [4, 5, 6, 7, 8, 9]
+    assert is_urgent(head, "") == is_urgent(head) == (b"urgent" in head)

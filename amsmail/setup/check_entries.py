@@ -1,0 +1,147 @@
+"""The entries by which super-servers start smtpd and pop3d: of inetd, of xinetd, of systemd, and amsd's own."""
+
+import glob
+import os
+import re
+import socket
+
+from amsmail.wire.value import Value
+
+PROGRAMS = {"smtpd": "SMTP", "pop3d": "POP3"}
+
+# What amsd serves without --listen: service -> (program, whether TLS is on from the first octet)
+_SERVICES = {"smtp": ("smtpd", False), "submission": ("smtpd", False), "submissions": ("smtpd", True),
+             "pop3": ("pop3d", False), "pop3s": ("pop3d", True)}
+_UNITS = ("etc/systemd/system", "lib/systemd/system", "usr/lib/systemd/system")
+
+
+class Entry(Value):
+    """One service of ours: who serves it ('inetd', 'xinetd', 'systemd', 'amsd'), its `service` name or port as written,
+    `host` ('' for all addresses) and `port` (0 where the name is not known), the `program`, whether TLS is on from the
+    first octet, and the `file` that says so ('' for amsd)."""
+
+    __slots__ = ("server", "service", "host", "port", "program", "tls", "file")
+
+
+def inetd(world):
+    """The entries of /etc/inetd.conf."""
+    path = world.file("etc", "inetd.conf")
+    for line in _lines(path):
+        words = line.split()
+        program = _program(words[5:7]) if len(words) > 5 else None     # behind tcpd it is the first argument
+        if program and not line.lstrip().startswith("#"):
+            host, _, service = words[0].rpartition(":")
+            yield Entry("inetd", service, _host(host), _port(service), program, "--tls" in words, path)
+
+
+def xinetd(world):
+    """The entries of /etc/xinetd.d/, as far as xinetd reads the file and the entry is not disabled."""
+    for path in sorted(glob.glob(glob.escape(world.file("etc", "xinetd.d")) + "/*")):
+        if "." in os.path.basename(path) or path.endswith("~"):
+            continue            # xinetd passes over them
+        text = "\n".join(line for line in _lines(path) if not line.lstrip().startswith("#"))
+        for name, block in re.findall(r"service\s+(\S+)\s*\{(.*?)\}", text, re.DOTALL):
+            keys = dict(re.findall(r"(?m)^\s*(\w+)\s*[+-]?=[^\S\n]*(.*?)\s*$", block))
+            program = _program([keys.get("server", "")])
+            if program and keys.get("disable", "no") != "yes":
+                service = keys.get("port", name)
+                yield Entry("xinetd", service, _host(keys.get("bind", keys.get("interface", ""))), _port(service),
+                            program, "--tls" in keys.get("server_args", "").split(), path)
+
+
+def systemd(world):
+    """The entries of the sockets that are enabled."""
+    wanted = world.file("etc", "systemd", "system", "sockets.target.wants")
+    for path in sorted(glob.glob(glob.escape(wanted) + "/*.socket")):
+        name = os.path.basename(path).removesuffix(".socket")
+        words = _started(world, f"{name}@.service")
+        program = _program(words[:1])
+        for line in _lines(path) if program else ():
+            listen = re.match(r"\s*ListenStream\s*=\s*(?:(\S+):)?(\d+)\s*$", line)
+            if listen:
+                yield Entry("systemd", f"{name}.socket", _host(listen[1] or ""), int(listen[2]), program,
+                            "--tls" in words, path)
+
+
+def amsd(site, world, processes):
+    """What each amsd that runs for the site serves."""
+    for process in amsds(site, processes):
+        listens, _ = _amsd_words(process)
+        for listen in listens or [f"{name}={world.ports[name]}" for name in _SERVICES]:
+            service, _, address = listen.partition("=")
+            host, _, port = address.rpartition(":")
+            if service in _SERVICES and _port(port):
+                program, tls = _SERVICES[service]
+                yield Entry("amsd", service, _host(host), _port(port), program, tls, "")
+
+
+def amsds(site, processes):
+    """Those of the Processes that are an amsd which reads the site's mail.cfg, as far as can be seen; any mail.cfg
+    where there is no site."""
+    return [process for process in processes if _amsd_at(process) and (site is None or _reads(process, site.path))]
+
+
+def _reads(process, path):
+    _, others = _amsd_words(process)
+    # Without a path it is the one fixed in its launcher.  A relative path is one from a folder that we do not know.
+    return all(other == path or not os.path.isabs(other) and os.path.basename(other) == os.path.basename(path)
+               for other in others)
+
+
+def _amsd_at(process):
+    """Where the words behind the program begin, which Python runs; 0 if it is no amsd."""
+    names = [os.path.basename(word) for word in process.words[:3]]
+    return names.index("amsd") + 1 if "amsd" in names and names[0].startswith(("amsd", "python")) else 0
+
+
+def _amsd_words(process):
+    """(what it was told to listen on, the other words behind the program)."""
+    listens, others, words = [], [], list(process.words[_amsd_at(process):])
+    while words:
+        option, equals, value = words.pop(0).partition("=")
+        if option == "--listen" and (equals or words):
+            listens.append(value if equals else words.pop(0))
+        else:
+            others.append(option + equals + value)
+    return listens, others
+
+
+def amsd_unit(world):
+    """The path by which systemd is told to run amsd, '' if it is not."""
+    path = world.file("etc", "systemd", "system", "multi-user.target.wants", "amsd.service")
+    return path if os.path.lexists(path) else ""
+
+
+def _started(world, unit):
+    """The words of a unit's ExecStart; none if there is no such unit."""
+    for folder in _UNITS:
+        for line in _lines(world.file(folder, unit)):
+            if line.startswith("ExecStart="):
+                return line.partition("=")[2].split()
+    return []
+
+
+def _program(words):
+    """The first of ours among the words of a command line, or None."""
+    return next((os.path.basename(word) for word in words if os.path.basename(word) in PROGRAMS), None)
+
+
+def _host(text):
+    return "" if text in ("*", "0.0.0.0", "[::]", "::") else text.strip("[]")
+
+
+def _port(service):
+    if service.isascii() and service.isdigit():
+        return int(service)
+    try:
+        return socket.getservbyname(service, "tcp")
+    except OSError:
+        return 0
+
+
+def _lines(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as f:
+            return f.read().splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,120 @@
+"""What mail.cfg itself lets happen: a relay for the world, boxes that nobody can open, links without their programs."""
+
+import ipaddress
+import os
+import shutil
+
+from amsmail.link.diallers import TABLE
+from amsmail.setup.check_world import fine, note, owner, wrong
+
+# Networks that nobody outside can send from.  Not ipaddress.is_private, which takes 0.0.0.0/0 for one.
+_INSIDE = [ipaddress.ip_network(text) for text in (
+    "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16",
+    "::1/128", "fe80::/10", "fc00::/7")]
+_WIDE = {4: 16, 6: 32}      # a public network with a shorter prefix than this is nobody's own
+
+
+def relaying(site, _world):
+    """Who may send to anywhere without a login, and who may log in without TLS."""
+    lists = (
+        ("relay_from", site.relay_from, wrong if site.relay["host"] else note,
+         "may send mail to anywhere through this site, without a login: an open relay"),
+        ("cleartext_login_from", site.cleartext_login_from, wrong, "may send passwords in clear over the Internet"))
+    outside = False
+    for key, networks, level, what in lists:
+        for network in map(_network, networks):
+            if _is_inside(network):
+                continue
+            outside = True
+            if network.prefixlen < _WIDE[network.version]:
+                yield level(f"{key} holds {network}: whoever is there {what}",
+                            f"take it out of {key} in mail.cfg; name the networks on board, such as 192.168.7.0/24")
+            else:
+                yield note(f"{key} holds {network}, which is a public network: whoever is there {what}",
+                           "keep it only if all its machines are yours")
+    if not outside:
+        yield fine("only networks on board may send to anywhere without a login, or log in without TLS")
+
+
+def _network(parsed):
+    """Of a network as amsmail.site.networks has it."""
+    bits, number, prefix = parsed
+    kind = ipaddress.IPv4Network if bits == 32 else ipaddress.IPv6Network
+    return kind((number, prefix))
+
+
+def _is_inside(network):
+    return any(network.version == inside.version and network.subnet_of(inside) for inside in _INSIDE)
+
+
+def boxes(site, _world):
+    """Boxes without a password, and addresses that lead to nowhere."""
+    for name, box in site.boxes.items():
+        if not box["password"]:
+            yield note(f"box {name} has no password, so nobody can log in to it", f"mailcfg password --box {name}")
+    for domain, unknown in site.domains.items():
+        if unknown == "relay" and not site.relay["host"]:
+            yield note(f"what no box of {domain} takes is to be relayed (unknown = relay), and there is no relay",
+                       "name it in [relay], or say unknown = refuse")
+
+
+def programs(site, world):
+    """The programs that links need, for the user that would run them."""
+    if os.name == "nt":
+        return
+    user = owner(site.spool) if os.path.isdir(site.spool) else None
+    for name, link in site.links.items():
+        try:
+            needed = _needed(link)
+        except ValueError as error:
+            yield wrong(f"link {name} cannot be dialled: {error}", "change that value in mail.cfg")
+            continue
+        bad = False
+        for program in dict.fromkeys(needed):
+            path = shutil.which(program, mode=os.F_OK, path=world.path)
+            problem = _problem(program, path, user)
+            if problem:
+                bad = True
+                yield wrong(f"link {name}: {problem[0]}", problem[1])
+        if needed and not bad:
+            yield fine(f"link {name}: {', '.join(dict.fromkeys(needed))} can be run")
+
+
+def _needed(link):
+    """The programs that bring a link up and down, and what prints its password.  Raises ValueError."""
+    if link["type"] not in TABLE:
+        return []
+    dialler = TABLE[link["type"]]
+    words = [dialler.up(link, link["password"]), dialler.down(link), link["password_command"]]
+    return [each[0] for each in words if each]
+
+
+# Where Debian has the programs of the diallers.
+_PACKAGES = {"pon": "ppp", "poff": "ppp", "pppd": "ppp", "nmcli": "network-manager", "mmcli": "modemmanager"}
+
+
+def _problem(program, path, user):
+    """(what is wrong with a program, what to do), or None."""
+    if path is None:
+        return (f"the program {program} is not there", f"apt-get install {_PACKAGES[program]}" if program in _PACKAGES
+                else "install it, or correct the command in mail.cfg")
+    try:
+        obstacle = user.obstacle(path, os.X_OK) if user else ""
+    except OSError:
+        return None
+    if not obstacle:
+        return None
+    return (f"user {user.name}, as whom mailcheck runs, may not run {path}, because of the mode of {obstacle}",
+            _let_in(user, obstacle))
+
+
+def _let_in(user, obstacle):
+    """A program with a group of its own is for who is in it, as pppd's is."""
+    found = os.stat(obstacle)
+    if found.st_mode & 0o010 and not found.st_mode & 0o001:
+        import grp
+        try:
+            return f"adduser {user.name} {grp.getgrgid(found.st_gid).gr_name}"
+        except KeyError:
+            pass        # a group without a name: then by mode
+    return f"chmod +x {obstacle}, or let the link's command use sudo or another program that may"

@@ -1,0 +1,70 @@
+"""The doctor: finds what goes wrong in practice, and says what to do about each.  Nothing is changed and nothing is
+dialled; what is tried is taken back.
+
+A check is a function of (site, world) that gives Findings.  Where mail.cfg is wrong there is no site, and only those
+run that need none.
+"""
+
+from amsmail.setup import (check_calls, check_disk, check_network, check_rights, check_services, check_site, check_tls)
+from amsmail.setup.check_world import FINE, NOTE, WRONG, fine, note
+from amsmail.wire.value import Value
+
+_ORDER = (WRONG, NOTE, FINE)
+
+
+class Check(Value):
+    """One row: `run`, the function, and what it looks at."""
+
+    __slots__ = ("run", "looks_at")
+
+
+FILE, MACHINE, BOTH = "mail.cfg alone", "the machine alone", "the machine by mail.cfg"
+
+
+def contents(site, _world):
+    """What mail.cfg holds, in one line."""
+    yield fine(f"{len(site.boxes)} boxes, {len(site.addresses)} addresses, {len(site.accounts)} accounts, "
+               f"{len(site.links)} links; relay {site.relay['host'] or 'none'}: {site.path}")
+
+
+CHECKS = (
+    Check(contents, FILE),
+    Check(check_site.relaying, FILE),
+    Check(check_site.boxes, FILE),
+    Check(check_rights.files, BOTH),
+    Check(check_rights.spool, BOTH),
+    Check(check_disk.kind, BOTH),
+    Check(check_disk.abilities, BOTH),
+    Check(check_disk.room, BOTH),
+    Check(check_tls.certificate, BOTH),
+    Check(check_services.services, MACHINE),
+    Check(check_calls.schedule, MACHINE),
+    Check(check_calls.clock, BOTH),
+    Check(check_calls.leftovers, BOTH),
+    Check(check_site.programs, BOTH),
+    Check(check_network.network, BOTH),
+)
+
+
+def check(site, world):
+    """All Findings about a Site (None where mail.cfg is wrong) on a machine, what is wrong first."""
+    return _run(site, world, (FILE, MACHINE, BOTH) if site else (MACHINE,))
+
+
+def check_file(site, world):
+    """The Findings that mail.cfg alone tells; none where it is wrong."""
+    return _run(site, world, (FILE,) if site else ())
+
+
+def _run(site, world, kinds):
+    found = [finding for row in CHECKS if row.looks_at in kinds for finding in _findings(row, site, world)]
+    return sorted(found, key=lambda finding: _ORDER.index(finding.level))
+
+
+def _findings(row, site, world):
+    """Those of one check; one that cannot be made for want of rights must not keep the others from being made."""
+    try:
+        yield from row.run(site, world)
+    except OSError as error:
+        yield note(f"{row.run.__doc__.splitlines()[0].rstrip('.')}: this cannot be looked at: {error}",
+                   "run this as root")

@@ -1,0 +1,11 @@
+"""The configurations of other programs that fetch mail, as accounts of mail.cfg.
+
+Each function takes the text of a file, and the names of the accounts that mail.cfg has already, and gives Imported.
+What an option did there and nothing does here is listed, never dropped in silence.
+"""
+
+from amsmail.setup.import_fetchmail import fetchmailrc
+from amsmail.setup.import_getmail import getmailrc
+from amsmail.setup.import_mpop import mpoprc
+
+FORMATS = {"fetchmailrc": fetchmailrc, "getmailrc": getmailrc, "mpoprc": mpoprc}

@@ -1,0 +1,394 @@
+"""Trials of a relay and of accounts: at Postfix and Dovecot, and at servers that do what those would not."""
+
+import base64
+import re
+import socket
+import time
+from collections import namedtuple
+
+import pytest
+
+from amsmail.setup import trial
+from amsmail.setup.trial import try_account, try_relay
+from amsmail.site import resolve
+from amsmail.transport import connect
+from amsmail.transport.carrier import Untrusted
+from amsmail.transport.line import Line
+
+from ..mailcheck.imap_peer import ImapProvider
+from ..mailcheck.peers import CUT, Peer, Provider, Relay
+from ..mailcheck.silence import fall_silent, read_only
+from ..mailcheck.sites import Impatient, Site, account, relay
+from ..real.boxes import Boxes
+from ..real.certificate import make_certificate
+from ..real.dovecot import Dovecot
+from ..real.postfix import Postfix
+from ..real.process import free_port, public_folder
+
+PASSWORD = "Ahoy 77%31"
+SMALL, LARGE = b"Subject: small\n\nHello.\n", b"Subject: large\n\n" + b"many words\n" * 30_000
+
+Shore = namedtuple("Shore", "certificate boxes dovecot postfix")
+
+
+@pytest.fixture(scope="module")
+def shore():
+    with public_folder() as folder:
+        certificate = make_certificate(folder)
+        boxes = Boxes(folder / "mail", ["owner", "mate"])
+        dovecot = Dovecot(folder / "dovecot", boxes, {"owner": PASSWORD, "mate": PASSWORD}, certificate, with_imap=True)
+        with dovecot.running():
+            postfix = Postfix(folder / "postfix", boxes, dovecot, settings="message_size_limit = 10240000")
+            with postfix.running():
+                yield Shore(certificate, boxes, dovecot, postfix)
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site(tmp_path / "yacht")
+
+
+@pytest.fixture
+def mail(shore):
+    shore.boxes.empty("owner")
+    for text in SMALL, LARGE:
+        shore.boxes.deliver("owner", text)
+
+
+@pytest.fixture
+def relay_trial(site):
+    """A function: what came of a trial of the relay with these settings, over this line."""
+    def tried(port, line=Line(), **settings):
+        site.configure(relay=relay(port, **{"user": "owner", "password": PASSWORD, **settings}))
+        return checked(try_relay(site.site, line))
+    return tried
+
+
+@pytest.fixture
+def account_trial(site):
+    """The same of the account `owner`."""
+    def tried(port, line=Line(), **settings):
+        site.configure(accounts=account(port, **{"user": "owner", "password": PASSWORD, **settings}))
+        return checked(try_account(site.site, "owner", line))
+    return tried
+
+
+def checked(result):
+    """A Trial whose lines may be shown: no secret in them, nothing but text, each begun as a sentence is."""
+    for line in result.lines:
+        assert line.isprintable()
+        for secret in (PASSWORD, base64.b64encode(PASSWORD.encode()).decode(),
+                       base64.b64encode(f"\0owner\0{PASSWORD}".encode()).decode()):
+            assert secret not in line
+    return result
+
+
+def trusted(shore, **settings):
+    return {"ca_file": shore.certificate.authority, **settings}
+
+
+def wire(text):
+    return len(text.replace(b"\n", b"\r\n"))
+
+
+# At real servers: all is well
+
+@pytest.mark.parametrize("tls, port", [("implicit", "submissions"), ("starttls", "submission")])
+def test_a_relay_that_is_right(shore, relay_trial, tls, port):
+    port = getattr(shore.postfix, port)
+    result = relay_trial(port, **trusted(shore, tls=tls))
+    assert result.ok and result.messages is None
+    reached, encrypted, *others = result.lines
+    assert reached == f"127.0.0.1 port {port} is reached at 127.0.0.1."
+    assert re.fullmatch(r"TLS is on \(TLSv1\.\d \S+\), and the certificate is to be trusted\.", encrypted)
+    assert others == [
+        "The login as owner was accepted.",
+        "SIZE: it takes messages of up to 10 MB.",
+        "CHUNKING and PIPELINING: all messages go in one flow.",
+    ]
+
+
+def test_nothing_is_sent_to_a_relay(shore, relay_trial):
+    assert relay_trial(shore.postfix.submissions, **trusted(shore, tls="implicit")).ok
+    assert logged(shore.postfix.log, "ehlo=1 auth=1 quit=1 commands=3")
+    assert " mail=" not in shore.postfix.log.read_text()
+
+
+def test_a_relay_without_tls_and_login(shore, relay_trial):
+    result = relay_trial(shore.postfix.smtp, user="", password="")
+    assert result.ok
+    assert "tls = none: whoever listens on the way reads the mail, and the password." in result.lines
+    assert "No login is set, though the server offers one (AUTH): probably it wants one." in result.lines
+
+
+ACCOUNTS = [("pop3", "implicit", "pop3s"), ("pop3", "starttls", "pop3"), ("imap", "implicit", "imaps"),
+            ("imap", "starttls", "imap")]
+MEANINGS = {
+    "pop3": ["PIPELINING: all messages come in one flow."],
+    "imap": ["UIDPLUS: what was fetched is deleted there at once.", "COMPRESS: everything comes compressed."],
+}
+
+
+@pytest.mark.parametrize("kind, tls, port", ACCOUNTS)
+def test_an_account_that_is_right(shore, mail, account_trial, kind, tls, port):
+    result = account_trial(getattr(shore.dovecot, port), **trusted(shore, type=kind, tls=tls))
+    assert result.ok
+    sizes = [wire(SMALL), wire(LARGE)]
+    assert (result.messages, result.octets, sorted(result.sizes)) == (2, sum(sizes), sizes)
+    assert list(result.lines[2:]) == [
+        "The login as owner was accepted.", *MEANINGS[kind], "2 messages wait there, 360 kB."]
+
+
+def test_an_account_with_nothing_in_it(shore, account_trial):
+    shore.boxes.empty("owner")
+    for kind in "pop3", "imap":
+        result = account_trial(getattr(shore.dovecot, kind), type=kind)
+        assert (result.ok, result.messages, result.octets, result.sizes) == (True, 0, 0, ())
+        assert result.lines[-1] == "0 messages wait there, 0 octets."
+
+
+def test_nothing_is_fetched_and_nothing_is_changed_by_pop3(shore, mail, account_trial):
+    assert account_trial(shore.dovecot.pop3).ok
+    for line in logged(shore.dovecot.log, "pop3(owner)"):
+        assert "top=0/0, retr=0/0, del=0/" in line
+
+
+def test_nothing_is_fetched_and_nothing_is_changed_by_imap(shore, mail, account_trial):
+    assert account_trial(shore.dovecot.imap, type="imap").ok
+    for line in logged(shore.dovecot.log, "imap(owner)"):
+        assert int(re.search(r" out=(\d+)", line)[1]) < 3000 and "deleted=0 expunged=0" in line
+    assert sorted(shore.boxes.messages("owner")) == sorted([SMALL, LARGE])
+    names = [file.name for part in ("new", "cur") for file in (shore.boxes.folder / "owner" / part).iterdir()]
+    assert not any("S" in name.partition(":2,")[2] for name in names)
+
+
+def logged(log, words):
+    """The lines of a server's log with these words; it writes them when the client has gone."""
+    for _ in range(250):
+        if found := [line for line in log.read_text().splitlines() if words in line and "isconnect" in line]:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(log.read_text())
+
+
+# At real servers: something is wrong
+
+def test_a_wrong_password_at_the_relay(shore, relay_trial):
+    result = relay_trial(shore.postfix.submissions, **trusted(shore, tls="implicit", password="wrong"))
+    assert not result.ok
+    assert result.lines[-1].startswith("The login as owner was refused: 535 5.7.8 Error: authentication failed")
+
+
+@pytest.mark.parametrize("kind, words", [("pop3", "[AUTH] Authentication failed."),
+                                         ("imap", "[AUTHENTICATIONFAILED] Authentication failed.")])
+def test_a_wrong_password_at_an_account(shore, account_trial, kind, words):
+    result = account_trial(getattr(shore.dovecot, kind), type=kind, password="wrong")
+    assert not result.ok and result.messages is None
+    assert result.lines[-1] == f"The login as owner was refused: {words}"
+
+
+@pytest.mark.parametrize("tls, port", [("implicit", "imaps"), ("starttls", "imap")])
+def test_a_certificate_that_nobody_vouches_for(shore, account_trial, tls, port):
+    port = getattr(shore.dovecot, port)
+    result = account_trial(port, type="imap", tls=tls)
+    fingerprint = f"sha256:{shore.certificate.fingerprint.replace(':', '').lower()}"
+    assert not result.ok
+    assert result.lines[1].startswith(f"127.0.0.1 port {port}: the TLS handshake failed: ")
+    assert result.lines[2].startswith("No authority that this machine trusts vouches for it.")
+    assert result.lines[-1] == f"fingerprint = {fingerprint}"
+    assert not any(line.startswith("The login") for line in result.lines)
+    pinned = account_trial(port, type="imap", tls=tls, fingerprint=fingerprint)
+    assert pinned.ok and "the certificate is the pinned one." in pinned.lines[1]
+
+
+def test_another_certificate_than_the_pinned_one(shore, relay_trial):
+    result = relay_trial(shore.postfix.submission, tls="starttls", fingerprint=f"sha256:{'ab' * 32}")
+    assert not result.ok and "not the one in mail.cfg" in result.lines[1]
+    assert result.lines[2] == "The provider may have a new one, or it is somebody else who answers."
+    assert shore.certificate.fingerprint.replace(":", "").lower() in result.lines[-1]
+
+
+def test_a_certificate_for_another_name(shore, relay_trial, monkeypatch):
+    for module in trial, connect:
+        monkeypatch.setattr(module, "addresses", lambda host: ["127.0.0.1"])
+    result = relay_trial(shore.postfix.submissions, **trusted(shore, tls="implicit", host="mail.shore.example"))
+    assert "The certificate is for another name: look whether host is what the provider says." in result.lines
+
+
+def test_a_certificate_that_is_too_old(shore, relay_trial, monkeypatch):
+    def expired(*_):
+        raise Untrusted("the TLS handshake failed: certificate has expired")
+    monkeypatch.setattr(connect.Provider, "start_tls", expired)
+    result = relay_trial(shore.postfix.submissions, **trusted(shore, tls="implicit"))
+    assert result.lines[-1] == "Look whether this machine's clock is right."
+
+
+@pytest.mark.parametrize("kind, port", [("smtp", "smtp"), ("pop3", "pop3"), ("imap", "imap")])
+def test_plain_text_where_tls_was_asked_for(shore, relay_trial, account_trial, kind, port):
+    if kind == "smtp":
+        result = relay_trial(shore.postfix.smtp, tls="implicit")
+    else:
+        result = account_trial(getattr(shore.dovecot, port), type=kind, tls="implicit")
+    assert not result.ok
+    assert result.lines[-1].startswith("The server speaks without TLS on this port: perhaps tls = starttls is right")
+
+
+def test_tls_where_plain_text_was_asked_for(shore, account_trial):
+    result = account_trial(shore.dovecot.imaps, Impatient(), **trusted(shore, type="imap", tls="starttls"))
+    assert not result.ok
+    assert "perhaps this port is for TLS from the first octet" in result.lines[-1]
+
+
+def test_a_folder_that_is_not_there(shore, account_trial):
+    result = account_trial(shore.dovecot.imap, type="imap", folder="Nowhere")
+    assert not result.ok
+    assert result.lines[-1].startswith("There is no folder Nowhere: ")
+
+
+# Nobody, and nothing
+
+@pytest.mark.parametrize("kind", ["pop3", "imap"])
+def test_nobody_listens(account_trial, kind):
+    port = free_port()
+    result = account_trial(port, type=kind)
+    assert not result.ok
+    assert result.lines == (f"127.0.0.1 port {port} cannot be reached: Connection refused.",)
+
+
+def test_a_server_that_is_silent_from_the_start(relay_trial):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        result = relay_trial(port, Impatient(), tls="starttls")
+    assert not result.ok
+    assert result.lines[1:] == (
+        f"127.0.0.1 port {port}: nothing came for 0.3 s.",
+        "It has not said a word: perhaps this port is for TLS from the first octet, tls = implicit.")
+
+
+def test_a_server_that_falls_silent(account_trial):
+    with Provider([]) as provider:
+        fall_silent(provider, "PASS")
+        result = account_trial(provider.port, Impatient())
+    assert not result.ok
+    assert result.lines[-1] == f"127.0.0.1 port {provider.port}: nothing came for 0.3 s."
+
+
+def test_silence_in_the_tls_handshake(account_trial):
+    class Mute(Peer):
+        def session(self):
+            read_only(self)
+    with Mute() as server:
+        result = account_trial(server.port, Impatient(), tls="implicit")
+    assert result.lines[-1].endswith("nothing came for 0.3 s.")
+
+
+def refused_look_up(number):
+    def addresses(*_, **__):
+        raise socket.gaierror(number, "what the system says")
+    return addresses
+
+
+@pytest.mark.parametrize("number, hint", [
+    (socket.EAI_AGAIN, "No name server answers: this machine seems not to be on line."),
+    (socket.EAI_NONAME, "Look whether host is written as the provider says."),
+])
+def test_a_name_without_an_address(relay_trial, monkeypatch, number, hint):
+    monkeypatch.setattr(resolve.socket, "getaddrinfo", refused_look_up(number))
+    result = relay_trial(25, host="mail.shore.example")
+    assert result.lines == ("mail.shore.example has no address: what the system says.", hint)
+
+
+def test_no_relay(site):
+    assert try_relay(site.site).lines == ("[relay] is not set: mail for others is refused here.",)
+
+
+def test_no_such_account(site):
+    with pytest.raises(KeyError):
+        try_account(site.site, "nobody")
+
+
+# What a server says
+
+@pytest.mark.parametrize("extensions, lines", [
+    (["PIPELINING", "SIZE 35882577", "8BITMIME", "SMTPUTF8"], [
+        "SIZE: it takes messages of up to 35 MB.", "PIPELINING without CHUNKING: each message costs one wait."]),
+    (["SIZE 0"], [
+        "It does not say how large a message may be.", "no PIPELINING: each message costs several waits.",
+        "no 8BITMIME: messages with 8-bit text cannot be sent, their senders are told so.",
+        "no SMTPUTF8: mail to or from addresses outside ASCII cannot be sent."]),
+])
+def test_what_a_relay_can_do(relay_trial, extensions, lines):
+    with Relay(extensions) as server:
+        result = relay_trial(server.port, user="", password="")
+    assert result.ok and list(result.lines[2:]) == ["No login is set, and the server offers none.", *lines]
+
+
+def test_what_a_pop3_server_cannot_do(account_trial):
+    with Provider([("a", b"Hello\r\n")], uidl=False) as server:
+        result = account_trial(server.port)
+        assert server.retrieved == [] and len(server.messages) == 1
+    assert result.ok and list(result.lines[3:]) == [
+        "no PIPELINING: each message costs a wait.",
+        "no TOP: the notice of a message that is held cannot say who sent it.",
+        "no UIDL: messages cannot be told apart from call to call, so only after = delete with backlog = all works.",
+        "1 message waits there, 7 octets."]
+
+
+def test_of_many_messages_by_imap_only_the_newest_are_asked_for_their_size(account_trial, monkeypatch):
+    monkeypatch.setattr(trial, "SIZES", 2)
+    with ImapProvider({uid: b"x" * 100 * uid for uid in range(1, 6)}) as server:
+        result = account_trial(server.port, type="imap", user="yacht", password="secret")
+        assert len(server.mails) == 5
+    assert result.ok
+    assert (result.messages, result.octets, result.sizes) == (5, None, (400, 500))
+    assert result.lines[-2:] == ("5 messages wait there.", "The newest 2 of them have 900 octets.")
+
+
+def test_the_password_is_hidden_where_a_server_gives_it_back(relay_trial):
+    coded = base64.b64encode(f"\0owner\0{PASSWORD}".encode()).decode()
+    echo = f"535 5.7.8 what is \x1b[2J {coded}, {PASSWORD}, {'long ' * 100}?"
+    with Relay(["AUTH PLAIN"], replies={"AUTH": echo}) as server:
+        result = relay_trial(server.port)
+    assert result.lines[-1].startswith(
+        "The login as owner was refused: 535 5.7.8 what is [2J (not shown), (not shown), long long")
+    assert len(result.lines[-1]) < 350
+
+
+def test_a_server_that_ends_the_session_in_the_middle(account_trial):
+    with Provider([], replies={"LIST": "-ERR the disk is full"}) as server:
+        result = account_trial(server.port)
+    assert not result.ok
+    assert result.lines[-1] == f"127.0.0.1 port {server.port}: LIST was refused: the disk is full"
+
+
+@pytest.mark.parametrize("reply, words", [("-ERR no", "QUIT was refused: no"),
+                                          (CUT, "the server closed the connection")])
+def test_a_session_that_does_not_end_in_order_is_no_good(account_trial, reply, words):
+    with Provider([("a", b"Hello\r\n")], replies={"QUIT": reply}) as server:
+        result = account_trial(server.port)
+    assert (result.ok, result.messages) == (False, 1)
+    assert result.lines[-1] == f"127.0.0.1 port {server.port}: {words}"
+
+
+def test_starttls_that_is_not_offered(relay_trial):
+    with Relay(["AUTH PLAIN"]) as server:
+        result = relay_trial(server.port, tls="starttls")
+        assert not any(line.startswith("AUTH") for line in server.said)
+    assert not result.ok
+    assert result.lines[-1] == ("It cannot be used as mail.cfg says: 554 5.7.10 The server does not offer STARTTLS, "
+                                "and nothing is sent in the clear")
+
+
+def test_what_is_known_of_the_provider_is_said_where_it_refuses_a_login(relay_trial, account_trial, monkeypatch):
+    for module in trial, connect:
+        monkeypatch.setattr(module, "addresses", lambda host: ["127.0.0.1"])
+    with Relay(["AUTH PLAIN"], replies={"AUTH": "535 5.7.8 No"}) as server:
+        result = relay_trial(server.port, host="smtp.gmail.com")
+    assert result.lines[-2] == "Gmail: the user name is the whole address."
+    assert result.lines[-1].startswith("Gmail: needs an app password")
+    with Relay(replies={"greeting": "554 5.7.1 No"}) as server:
+        result = relay_trial(server.port, host="smtp.gmail.com")
+    assert result.lines[-1] == "The server refuses to serve us: 554 5.7.1 No"
+    with Provider([], replies={"PASS": "-ERR No"}) as server:
+        result = account_trial(server.port, host="pop.free.fr", user="owner@free.fr")
+    assert result.lines[-1] == "Free (France): the user name is only what stands in front of the @."
