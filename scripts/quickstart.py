@@ -260,7 +260,7 @@ class Site:
 
     def configure(self, template, **values):
         write_secret(self.config, template.format(spool=f'"{self.spool}"', **values))
-        mailcfg("check", self.config)
+        mailcfg("check", "--file", self.config)
 
     def serve(self):
         """Starts amsd.  When something else was quicker to take a port, all are chosen by the system."""

@@ -180,8 +180,8 @@ def _check(arguments, usage, default):
         site = config.load(path)
     except config.ConfigError as error:
         mistakes = [wrong(problem, "correct it: nothing is served or sent until then") for problem in error.problems]
-    findings = doctor.check_file(site, World()) if site and "--file" in flags else (
-        [] if "--file" in flags else doctor.check(site, World()))
+    look = doctor.check_file if "--file" in flags else doctor.check
+    findings = look(site, World())
     if "--json" in flags:
         import json
         print(json.dumps([{name: getattr(finding, name) for name in finding.__slots__}

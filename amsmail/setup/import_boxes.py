@@ -8,8 +8,9 @@ import csv
 import io
 import re
 
-from amsmail.setup.import_result import Imported, is_box_name
+from amsmail.setup.import_result import Imported
 from amsmail.site import passwords
+from amsmail.site.rules import is_box_name
 from amsmail.wire.address import AddressError, parse_address
 
 _FIRST_PERSON, _NOBODY = 1000, 65534        # user numbers of Debian's policy, section 9.2.2

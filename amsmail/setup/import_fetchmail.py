@@ -58,17 +58,15 @@ def fetchmailrc(text, taken=()):
     accounts = Accounts(taken)
     entries, settings, wrong = parse(text)
     for error in wrong:
-        accounts.leave_out(error.line, error.what, f"{error}; this server was passed over, up to the next poll")
+        accounts.leave_out(error.line, error.what, f"{error}; passed over: {error.passed_over}")
     for name, (_, line) in settings.items():
         accounts.leave_out(line, f"set {name}", _GLOBALS[name])
     defaults = {}
-    for number, entry in enumerate(entries):
+    for entry in entries:
         if entry.server:
             _account(accounts, entry, {**defaults, **entry.options})
-        elif number == 0:
-            defaults = entry.options
         else:
-            accounts.leave_out(entry.line, "defaults", "they stand once, before all servers; these were passed over")
+            defaults = entry.options
     return accounts.imported()
 
 
@@ -108,9 +106,9 @@ def _account(accounts, entry, options):
     if value("protocol", "auto") == "auto":
         told("protocol", "fetchmail tried IMAP and then POP3; here type = imap was taken: if the provider has no IMAP, "
                          "say type = pop3", f"{title}: no protocol")
-    if value("protocol") == "apop" or value("auth") in ("cram", "cram-md5"):
-        told("protocol" if value("protocol") == "apop" else "auth",
-             PASSWORD_SENT, value("auth") or "apop")
+    if _hides_password(value):
+        told("protocol" if value("protocol") == "apop" else "auth", PASSWORD_SENT,
+             "apop" if value("protocol") == "apop" else f"auth {value('auth')}")
     if "user" not in options:
         accounts.leave_out(entry.line, f"{title}: no user", "fetchmail took the name of whoever ran it; say it as user")
     if "password" not in options:
@@ -141,13 +139,18 @@ def _tls(value, told):
         told("sslproto", TLS_VERSION)
     if value("ssl"):
         return "implicit"
-    if value("sslproto") == "":
+    if value("sslproto") == "" and not _hides_password(value):
         told("sslproto", "the password and all mail travel in clear, as they did; try tls = starttls or implicit",
              'sslproto ""')
         return "none"
     if not value("sslproto"):
         told("ssl", STARTTLS, "no ssl")
     return "starttls"
+
+
+def _hides_password(value):
+    """Whether fetchmail logged in without sending the password, which nothing does here."""
+    return value("protocol") == "apop" or value("auth") in ("cram", "cram-md5")
 
 
 def _after(kind, value, told):

@@ -58,11 +58,11 @@ _STARTS = {"set", "poll", "skip", "defaults"}
 
 
 class Bad(Exception):
-    """Text that fetchmail would refuse: at which line, at what, and why."""
+    """Text that fetchmail would refuse: at which line, at what, and why; `passed_over` is what was not read for it."""
 
     def __init__(self, token, why):
         super().__init__(why)
-        self.line = token.line
+        self.line, self.passed_over = token.line, "this server, up to the next poll"
         # A word that is not of the language may be a piece of a password.
         self.what = token.text if token.kind == "word" else f"a {token.kind}" if token.text else "the end of the file"
 
@@ -87,6 +87,7 @@ def parse(text):
     """What the file says, and what is wrong with it: ([Entry], {name: (value, line)} of `set`, [Bad]).
 
     fetchmail refuses a file with an error in it; here the entry of that server is passed over, up to the next poll.
+    What is wrong in the defaults is wrong in all: then nothing is read.
     """
     return _Parser(list(_tokens(text))).run()
 
@@ -163,12 +164,15 @@ class _Parser:
 
     def run(self):
         while self._next.kind != "end":
-            before = len(self._entries)
+            before, is_default = len(self._entries), self._is_word("defaults")
             try:
                 self._statement()
             except Bad as error:
                 del self._entries[before:]
                 self._wrong.append(error)
+                if is_default:
+                    error.passed_over = "all servers"
+                    return [], self._globals, self._wrong
                 while self._next.kind != "end" and not self._is_word(*_STARTS):
                     self._at += 1
         return self._entries, self._globals, self._wrong
@@ -198,7 +202,10 @@ class _Parser:
         if self._accept("set"):
             self._set(start)
         elif self._accept("defaults"):
+            before = len(self._entries)
             self._server("", True, start.line)
+            if before or len(self._entries) > 1:
+                raise Bad(start, "defaults stand once, before all servers, with one user at most")
         elif self._accept("poll", "skip"):
             self._server(self._take("string").text, start.text == "poll", start.line)
         else:

@@ -3,12 +3,9 @@
 import re
 
 from amsmail.site import layout
+from amsmail.site.rules import is_box_name
 from amsmail.site.values import CHECKS, Wrong
 from amsmail.wire.value import Value
-
-# As site/rules has it of boxes and accounts; a test holds the two together.
-_NAME = re.compile(r"[a-z0-9_-]([a-z0-9._-]*[a-z0-9_-])?")
-_WINDOWS_RESERVES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(10))}
 
 # The folders that are named for whose mail is in them.
 _OWNED = re.compile(r"/(?:var/(?:spool/)?mail|home)/([^/]+)(?:/.*)?")
@@ -34,11 +31,6 @@ class Imported(Value):
         """The same without one account or box."""
         return self.but(changes={keys: text for keys, text in self.changes.items() if keys[1] != name},
                         wanted={keys: why for keys, why in self.wanted.items() if keys[1] != name})
-
-
-def is_box_name(text):
-    """Whether a box may be called so."""
-    return bool(_NAME.fullmatch(text)) and len(text) <= 64 and text.partition(".")[0] not in _WINDOWS_RESERVES
 
 
 def owner(path):
@@ -85,11 +77,11 @@ class Accounts:
             self._wanted["accounts", name, "box"] = "the box that its mail goes to"
 
     def _name(self, wish):
-        base = re.sub(r"[^a-z0-9_-]+", "-", wish.partition("@")[0].lower()).strip("-") or "account"
-        name, number = base, 1
+        base = re.sub(r"[^a-z0-9_-]+", "-", wish.partition("@")[0].lower()).strip("-")[:50]
+        name, number = base if is_box_name(base) else "account", 1
         while name in self._taken:
             number += 1
-            name = f"{base}-{number}"
+            name = f"{base or 'account'}-{number}"
         self._taken.add(name)
         return name
 

@@ -159,6 +159,7 @@ def resume(spool, token):
     draft = os.path.join(os.path.dirname(folder), "tmp", name.partition(",")[0])
     if os.path.exists(draft):
         durable.publish(draft, final)
+        durable.forget([draft])     # where a power cut left both names of one file, rename(2) leaves them
     elif os.path.isdir(folder):
         durable.sync_directory(folder)      # a killed program may have renamed it and not come to flushing that
 

@@ -138,7 +138,7 @@ LEFT = {"seconds": 3600, "limit": "call_limit"}
     (Allowance(60, "its budget"), {"seconds": 51}, "it took longer than its budget, 60 s"),
     (Allowance(60, "call_limit"), {"seconds": 600}, "it took longer than call_limit, 60 s"),
     (Allowance(**LEFT, closes=100), {"seconds": 95}, "its window closes"),
-    # 8000 octets of a session, and some per cent with the mail
+    # 10000 octets of a session, and some per cent with the mail
     (Allowance(**LEFT, octets=100_000), {"octets": 90_000}, "its budget left 100000 octets, and they are used up"),
     # 0.10, and 0.10 for each 20 s begun; hanging up takes 5 s that are paid as well
     (Allowance(**LEFT, money=Decimal("0.40")), {"seconds": 46}, "its budget left 0.40, and that is used up"),
@@ -185,7 +185,7 @@ MESSAGES = [(f"uid{size}", b"Subject: %d\r\n\r\n" % size + b"x" * 998 * (size //
 
 
 def test_a_budget_limits_what_is_fetched_in_all(tmp_path):
-    """Of 80 kB 67 are left for mail, so the three smallest come; the largest would have fitted alone."""
+    """Of 80 kB 66 are left for mail, so the three smallest come; the largest would have fitted alone."""
     boat = Boat(tmp_path / "boat")
     with Provider(list(MESSAGES)) as provider:
         boat.configure(accounts=account(provider.port))

@@ -7,13 +7,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .packages import Unavailable
 
 LISTENING = "0A"                # in /proc/net/tcp
 START_LIMIT = 15                # seconds
+BLOCK = 1000                    # ports that a process of tests has for itself
 
 
 def mail_account():
@@ -37,17 +38,32 @@ def public_folder():
         shutil.rmtree(folder)
 
 
-_given = set()
+def _ports():
+    """Ports for servers that will bind them later: of a block below those that the kernel gives to anybody, which no
+    other process of ours uses.  Who has a block shows by a name of the network namespace that lasts as long as it."""
+    beyond = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for first in range(beyond - BLOCK, 1024, -BLOCK):
+        with socket.socket(socket.AF_UNIX) as claim:
+            with suppress(OSError):
+                claim.bind(f"\0amsmail-test-ports-{first}")
+                yield from filter(_is_free, range(first, first + BLOCK))
+
+
+def _is_free(port):
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+_free_ports = _ports()
 
 
 def free_port():
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
+    """A port on loopback that nobody has, and nobody will be given again."""
+    return next(_free_ports)
 
 
 @contextmanager

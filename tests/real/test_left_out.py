@@ -17,10 +17,12 @@ def test_of_postfix():
 """
 
 
+@pytest.mark.parametrize("processes", ["0", "1"])       # here, or in a process that sends its reports here
 @pytest.mark.parametrize("ci, code", [("", 0), ("true", 1)])
-def test_left_out(ci, code, tmp_path):
+def test_left_out(ci, code, processes, tmp_path):
     (tmp_path / "test_lacking.py").write_text(LACKING)
-    command = [sys.executable, "-m", "pytest", "-p", "tests.real.left_out", "-p", "no:cacheprovider", tmp_path]
+    command = [sys.executable, "-m", "pytest", "-p", "tests.real.left_out", "-p", "no:cacheprovider", "-n", processes,
+               tmp_path]
     run = subprocess.run(command, cwd=PROJECT, env=os.environ | {"CI": ci}, capture_output=True, text=True)
     assert run.returncode == code
     assert "test_lacking.py::test_of_postfix: postfix: only root can start it" in run.stdout

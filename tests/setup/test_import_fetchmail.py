@@ -159,7 +159,7 @@ def test_what_fetchmail_refuses_is_listed_and_brings_no_account(text, dump):
     assert dump(text) is None
     imported = fetchmailrc(text)
     assert imported.changes == {} and imported.wanted == {}
-    assert "passed over" in imported.left_out[0][2]
+    assert "passed over: this server" in imported.left_out[0][2]
 
 
 WORDS = st.text(st.sampled_from("ab1#'\"\\x0 \t,=:"), min_size=1, max_size=8)
@@ -275,6 +275,22 @@ def test_a_list_shows_no_secret():
     text = ("poll a.example proto pop3 user x pass my secret is a\n"
             'poll b.example proto pop3 user y pass "sec\\nret" esmtppassword secret is b ssl')
     assert "sec" not in repr(fetchmailrc(text).left_out)
+
+
+@pytest.mark.parametrize("text", [
+    "defaults proto pop3 user j frob keep\npoll a.example pass z is b ssl",
+    "poll a.example pass z is b ssl\ndefaults proto pop3 user j keep\npoll b.example pass z is b ssl",
+    "defaults proto pop3 user j user k keep\npoll a.example pass z is b ssl"])
+def test_an_error_in_the_defaults_spoils_all(text):
+    """`keep` may stand there: without it all mail would be deleted at the provider."""
+    imported = fetchmailrc(text)
+    assert imported.accounts() == [] and "all servers" in imported.left_out[0][2]
+
+
+@pytest.mark.parametrize("how", ["proto apop", "proto pop3 auth cram-md5"])
+def test_a_password_that_fetchmail_did_not_send_is_not_sent_in_clear(how):
+    imported = fetchmailrc(f"poll a.example {how} user j pass s is a sslproto ''")
+    assert values(imported, "j")["tls"] == "starttls" and told(imported, how.split()[-1])
 
 
 def test_what_stands_behind_an_error_is_taken_from_the_next_poll_on():
