@@ -1,0 +1,227 @@
+"""amsmail-install: puts amsmail onto a machine, or takes it away again.  See docs/amsmail-install.8.
+
+Everything is decided before anything is done: the steps are shown, then asked about, then done one by one, each
+written to the record first.  What is in place already is not done again, so a run that was broken off is continued by
+the next one, and an installation is repaired by repeating it.
+"""
+
+import argparse
+import os
+import shlex
+import sys
+
+from amsmail import __version__
+from amsmail.setup import install_library, install_plan, platforms, services, services_rivals
+from amsmail.setup.install_machine import Machine, Trouble
+from amsmail.setup.install_record import Record
+from amsmail.site import libraries
+from amsmail.site.config_error import ConfigError
+
+OK, USAGE, UNAVAILABLE, TEMPFAIL, NOPERM, CONFIG = 0, 64, 69, 75, 77, 78       # sysexits.h
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def _options():
+    parser = _Parser(prog="amsmail-install", allow_abbrev=False, description=(
+        "Puts amsmail onto this machine: shows what it will do, asks, and does it. Repeat it to repair; --undo takes "
+        "it away."))
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--undo", action="store_true", help="take away what was installed")
+    parser.add_argument("--purge", action="store_true", help="with --undo: mail.cfg and all mail too")
+    parser.add_argument("--config", metavar="FILE", help="the mail.cfg to start with (default: none; mailcfg makes one)")
+    parser.add_argument("--service", choices=services.NAMES, help="what starts the servers (default: what is there)")
+    parser.add_argument("--port", metavar="SERVICE=NUMBER", action="append", default=[], type=_port,
+                        help=f"another port than {' '.join(f'{name}={port}' for name, port in services.PORTS.items())}")
+    parser.add_argument("--replace-mail-server", action="store_true",
+                        help="stop and disable the mail server that serves our ports now")
+    parser.add_argument("--root", metavar="DIR", default="", help="install into a folder that becomes a machine later")
+    parser.add_argument("--version", action="version", version=f"amsmail {__version__}")
+    return parser
+
+
+def _port(text):
+    service, _, port = text.partition("=")
+    if service not in services.PORTS or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise argparse.ArgumentTypeError(f"expected one of {', '.join(services.PORTS)}, = and a number, found {text}")
+    return service, int(port)
+
+
+def main(arguments, _config=None):
+    """Installs or undoes; gives the exit code."""
+    libraries.reach()
+    parser = _options()
+    options = parser.parse_args(arguments)
+    if options.purge and not options.undo:
+        parser.error("--purge goes with --undo")
+    try:
+        return _undo(options) if options.undo else _install(options)
+    except ConfigError as error:
+        return _fail(CONFIG, "\n".join(error.problems), "Nothing was done.")
+    except Trouble as error:
+        return _fail(UNAVAILABLE, error, "Nothing was done.")
+    except KeyboardInterrupt:
+        return _fail(TEMPFAIL, "", "Interrupted. Run it again to go on, or with --undo to take it back.")
+
+
+def _install(options):
+    if not (install_library.CHECKOUT / "setup.cfg").is_file():
+        raise Trouble("This is the installed copy, which can only --undo. To install, repair or renew, start "
+                      "scripts/install in the unpacked archive.")
+    machine, record, choice = _chosen(options)
+    rivals = _rivals(machine, record, choice, options.replace_mail_server)
+    if machine.real and not platforms.here():
+        install_library.check_reachable(install_library.interpreter(), machine.systemd_runs())
+    steps, notes = install_plan.steps(machine, choice, rivals)
+    missing = _show(machine, record, choice, steps)
+    notes += _site_notes(machine, choice, options)
+    if not missing:
+        print("Nothing to do: all of this is in place.")
+        return OK
+    if options.dry_run:
+        _say(notes)
+        return OK
+    if not machine.may_change():
+        return _fail(NOPERM, "This needs root: it makes a user, writes below /etc and /usr/local, and starts services.",
+                     f"Run it as root, or with sudo: sudo {_again()}",
+                     "Or look at what it would make: --root DIR")
+    if not options.yes and not _agreed():
+        return _fail(TEMPFAIL, "", "Nothing was done. (--yes installs without a question.)")
+    record.choose({"service": choice.service, "ports": choice.ports})
+    for words, pieces in steps:
+        try:
+            record.do(pieces)
+        except (Trouble, OSError) as error:
+            return _fail(TEMPFAIL, f"It failed at: {words}", error,
+                         "Run it again to go on, or with --undo to take it back.")
+    library = next(piece.path for _, pieces in steps for piece in pieces if isinstance(piece, install_library.Library))
+    record.forget_libraries(library)
+    print("Done.")
+    _say(notes)
+    return OK
+
+
+def _machine(options):
+    """The Machine and its Record, which lies where its platform wants it."""
+    platform = options.service or ("" if options.root else platforms.here())
+    machine = Machine(options.root, platforms.PLACES.get(platform, platforms.UNIX).state)
+    return machine, Record(machine)
+
+
+def _chosen(options):
+    """The Machine, its Record and the Choice, of the options, the installation that is there, and what is found."""
+    machine, record = _machine(options)
+    before = record.choice
+    if before and options.service and options.service != before["service"]:
+        raise Trouble(f"amsmail is installed here with {before['service']}: take it away by --undo first, then install "
+                      f"it with {options.service}. Mail and mail.cfg stay where they are.")
+    service = before.get("service") or options.service or services.choose(machine)
+    ports = {**services.PORTS, **before.get("ports", {}), **dict(options.port)}
+    if len(set(ports.values())) < len(ports):
+        raise Trouble("two services cannot have the same port")
+    if options.config:
+        from amsmail.site import config_file        # on demand: --undo needs no library of others
+        config_file.read(os.path.abspath(options.config))
+        with open(options.config, "rb") as f:
+            config = f.read()
+    else:
+        config = b""
+    return machine, record, install_plan.Choice(service, ports, config)
+
+
+def _rivals(machine, record, choice, replace):
+    """The names of the mail servers to disable.  Raises Trouble where there are some and that was not told."""
+    own = {name for server in services.BY_PID_FILE.values() for name in server.processes}
+    if record.choice:
+        own |= {"systemd", "amsd"}
+    found = services_rivals.find(machine, choice.ports, own)
+    stopping = {rival.service for rival in found if rival.service}
+    if found and not (replace and all(rival.service for rival in found)):
+        lines = [f"  {rival.what}: {rival.remedy}" for rival in found]
+        raise Trouble("\n".join(["There is another mail server here, which would be in the way:", *lines]))
+    return sorted(stopping)
+
+
+def _show(machine, record, choice, steps):
+    """Prints the plan; gives whether anything of it is to do."""
+    at = "this machine" if machine.real else machine.root
+    print(f"amsmail {__version__} on {at}, served by {choice.service}:")
+    missing = False
+    for words, pieces in steps:
+        done = all(piece.done(machine, record.find(piece)) for piece in pieces)
+        missing = missing or not done
+        print(f"  {'done' if done else 'to do':>5}  {words}")
+        for piece in pieces:
+            if piece.changed(machine, record.find(piece)):
+                print(f"         ({piece.path} was changed by hand, and stays as it is)")
+    return missing
+
+
+def _site_notes(machine, choice, options):
+    path = f"{install_plan.places(choice).etc}/mail.cfg"
+    if machine.has(path):
+        return [f"{path} was there and stays; {options.config} was not used."] if options.config else []
+    if options.config:
+        return []
+    return ["Next: `mailcfg` asks what this site is, `mailtransportcfg` who its provider is, `mailcheckcfg` over which "
+            f"links; they write {path}.  Until then no mail is taken."]
+
+
+def _undo(options):
+    machine, record = _machine(options)
+    entries = record.entries
+    if not entries:
+        print("Nothing to do: there is no record of an installation here.")
+        return OK
+    print("This takes away, and puts back what was there before:")
+    for entry in reversed(entries):
+        if entry["kind"] != "folder" or entry.get("made"):
+            print(f"  {entry['kind']:<12} {entry['path']}")
+    print("With all mail and mail.cfg." if options.purge else
+          "What is in the spool stays, and so does a mail.cfg that was changed (--purge takes them too).")
+    if options.dry_run:
+        return OK
+    if not machine.may_change():
+        return _fail(NOPERM, f"This needs root: sudo {_again()}")
+    if not options.yes and not _agreed():
+        return _fail(TEMPFAIL, "", "Nothing was done. (--yes does it without a question.)")
+    staying, told = record.undo(options.purge)
+    left = [entry["path"] for entry, _ in staying]
+    _say(told + [why for entry, why in staying if not any(path.startswith(entry["path"] + "/") for path in left)])
+    failed = [entry for entry, _ in staying if entry["kind"] not in ("folder", "filled", "file", "account")]
+    print("Done." if not failed else "Not all could be taken back. Run it again when that is mended.")
+    return TEMPFAIL if failed else OK
+
+
+def _agreed():
+    sys.stdout.write("Go on? [y/N] ")
+    sys.stdout.flush()
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        print()
+    return answer.strip().lower() in ("y", "yes")
+
+
+def _say(notes):
+    for note in notes:
+        print(note)
+
+
+def _fail(code, *lines):
+    print(*(line for line in map(str, lines) if line), sep="\n", file=sys.stderr)
+    return code
+
+
+def _again():
+    """The command line, to type it once more."""
+    installed = os.path.basename(sys.argv[0]) == "amsmail-install"
+    return shlex.join([sys.argv[0] if installed else "scripts/install", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,89 @@
+"""What an installation does, step by step: [(a line for a person, pieces)], in the order it is done in."""
+
+import os
+import re
+
+from amsmail.setup import install_library, platforms, services
+from amsmail.setup.install_machine import USER
+from amsmail.setup.install_pieces import Account, Commands, File, Folder, parents
+from amsmail.setup.services_rivals import Disabled
+from amsmail.wire.value import Value
+
+
+class Choice(Value):
+    """The super-server's name, {service: port}, and the mail.cfg to put in place (octets), b"" for none."""
+
+    __slots__ = ("service", "ports", "config")
+
+
+def places(choice):
+    return platforms.PLACES.get(choice.service, platforms.UNIX)
+
+
+def steps(machine, choice, rivals):
+    """The steps, and notes: sentences on what a person has to do.  `rivals` are the names of mail servers that this one
+    takes the place of.  Raises Trouble."""
+    where = places(choice)
+    spool = spool_of(machine.read(f"{where.etc}/mail.cfg") or choice.config, where.spool)
+    entries, notes = services.entries(machine, choice.service, choice.ports, spool)
+    calls, more = services.calls(machine, choice.service, spool)
+    return [
+        (f"keep a record of this in {where.state}, for --undo",
+         [*parents(where.state), Folder(where.state, 0o700), Folder(f"{where.state}/backup", 0o700)]),
+        *_account(machine, choice, spool),
+        *_programs(choice, where),
+        *_site(choice, where, spool),
+        *((f"stop {name}, and do not start it at boot", [Disabled(name)]) for name in rivals),
+        *entries,
+        *calls,
+    ], notes + more
+
+
+def _account(machine, choice, spool):
+    if not machine.real or choice.service in platforms.PLACES:
+        return []
+    where = places(choice)
+    return [(f"make group {USER} and user {USER}, without password, shell, home or other groups",
+             [Account(USER, (spool, where.etc))])]
+
+
+def _programs(choice, where):
+    python = install_library.interpreter()
+    contents = install_library.files(python)
+    library = f"{where.library}/{install_library.version(python, contents)}"
+    copied = sorted({name.partition("/")[0] for name in contents if "-info/" not in name})
+    launchers = [File(f"{where.sbin}/{name}", data, 0o755, ours="program") for name, data in
+                 install_library.launchers(python, library, f"{where.etc}/mail.cfg").items()]
+    if choice.service == "windows":
+        launchers += [File(f"{file.path}.cmd", f'@"{python}" -IS "%~dp0{os.path.basename(file.path)}" %*\r\n'.encode(),
+                           ours="program") for file in launchers]
+    yield (f"copy {', '.join(copied)} to {library}",
+           [*parents(library), install_library.Library(library, contents, python)])
+    yield (f"put {', '.join(os.path.basename(file.path) for file in launchers)} into {where.sbin}, for {python}",
+           [*parents(launchers[0].path), *launchers])
+    if where.man:
+        pages = [File(f"{where.man}/man{page.suffix[1:]}/{page.name}", page.read_bytes(), ours="program")
+                 for page in sorted((install_library.CHECKOUT / "docs").glob("*.[58]"))]
+        yield f"put {len(pages)} manual pages into {where.man}", [*parents(*(page.path for page in pages)), *pages]
+
+
+def _site(choice, where, spool):
+    config = f"{where.etc}/mail.cfg"
+    unix = choice.service not in platforms.PLACES
+    # What mailcfg makes in it later gets its group.
+    yield (f"make {where.etc}{f' (root:{USER}, 0750)' if unix else ''}",
+           [*parents(where.etc), Folder(where.etc, 0o750, f"root:{USER}", "filled")])
+    if choice.config:
+        yield (f"put {config} there, if there is none{f' (root:{USER}, 0640)' if unix else ''}",
+               [File(config, choice.config, 0o640, f"root:{USER}", "site")])
+    yield (f"make the spool, {spool}{f' ({USER}:{USER}, 0750)' if unix else ''}",
+           [*parents(spool), Folder(spool, 0o750, f"{USER}:{USER}", "filled")])
+    if choice.service == "windows":
+        yield ("let LocalService read mail.cfg and write in the spool, and nobody else but administrators",
+               [Commands("rights", platforms.rights_commands(where.etc, spool), ())])
+
+
+def spool_of(config, otherwise):
+    """The spool that a mail.cfg (octets) names."""
+    found = re.search(rb"(?m)^\s*spool\s*=\s*[\"']?(.*?)[\"']?\s*$", config or b"")
+    return os.fsdecode(found[1]) if found and found[1] else otherwise

@@ -1,0 +1,117 @@
+"""The record of an installation: what was really made, and what was there before.  `--undo` goes by it alone."""
+
+import json
+import os
+
+from amsmail.setup.install_library import Library
+from amsmail.setup.install_machine import Trouble
+from amsmail.setup.install_pieces import Account, Commands, File, Filled, Folder, Lines
+from amsmail.setup.services import Reload, Start
+from amsmail.setup.services_rivals import Disabled
+from amsmail.store import durable
+
+KINDS = {"filled": Filled, "folder": Folder,
+         **{kind.kind: kind for kind in (Account, Commands, Disabled, File, Library, Lines, Reload, Start)}}
+_LIBRARIES = 2      # kept: the one that is used, and the one that programs may still run from
+_MODE = 0o600
+
+
+class Record:
+    """Read from the machine's state folder; empty where nothing was installed.  Raises Trouble."""
+
+    def __init__(self, machine):
+        self._machine = machine
+        self._path = f"{machine.state}/installed.json"
+        data = machine.read(self._path)
+        try:
+            self._data = json.loads(data) if data else {"choice": {}, "entries": []}
+        except ValueError:
+            raise Trouble(f"{self._path} is damaged: what was installed is not known") from None
+
+    @property
+    def choice(self):
+        return self._data["choice"]
+
+    @property
+    def entries(self):
+        return list(self._data["entries"])
+
+    def find(self, piece):
+        """The entry of a piece, or None."""
+        return next((entry for entry in self._data["entries"]
+                     if (entry["kind"], entry["path"]) == (piece.kind, piece.path)), None)
+
+    def choose(self, choice):
+        """Remembers what was chosen; it is written with the next step."""
+        self._data["choice"] = choice
+
+    def do(self, pieces):
+        """Makes those pieces that are not as they should be.  Raises Trouble and OSError."""
+        missing = [piece for piece in pieces if not piece.done(self._machine, self.find(piece))]
+        for piece in missing:
+            self._begin(piece)
+        if not self._machine.has(self._machine.state):
+            for piece in missing:       # folders alone: the record's own, which it cannot be written before
+                piece.do(self._machine)
+        if missing:
+            self._save()
+        for piece in missing:
+            piece.do(self._machine)
+            self.find(piece)["complete"] = True
+        if missing:
+            self._save()
+
+    def _begin(self, piece):
+        """What there was before the first installation is kept, however often it is repeated."""
+        entry = self.find(piece)
+        if entry is None:
+            entry = {"kind": piece.kind, "path": piece.path, "all written": [], **piece.before(self._machine)}
+            self._data["entries"].append(entry)
+        now = piece.now()
+        entry.update(now, complete=False)
+        if now.get("written") and now["written"] not in entry["all written"]:
+            entry["all written"].append(now["written"])
+
+    def forget_libraries(self, current):
+        """Removes the libraries of installations before the last one."""
+        old = [entry for entry in self.entries if entry["kind"] == Library.kind and entry["path"] != current]
+        for entry in old[:-(_LIBRARIES - 1)]:
+            self._undo(entry, purge=False)
+
+    def undo(self, purge):
+        """Takes everything back, the last first.  Gives ([(entry, why it stays)], [what else a person should know])."""
+        staying, told = [], []
+        self._data["choice"] = {}       # mail may stay, and be served by another super-server next
+        for entry in reversed(self.entries):
+            if entry["path"] == f"{self._machine.state}/backup" and not staying:
+                self._forget_backups()
+            if entry["path"] == self._machine.state:
+                if staying:
+                    break       # the record is still needed, and so is its folder
+                durable.remove(self._machine.path(self._path))
+            try:
+                stays, why = self._undo(entry, purge)
+            except (Trouble, OSError) as error:
+                stays, why = True, str(error)
+            if stays:
+                staying.append((entry, why))
+            elif why:
+                told.append(why)
+        return staying, told
+
+    def _forget_backups(self):
+        """Removes what is left of a run that was broken off between a backup and the record of it."""
+        folder = self._machine.path(f"{self._machine.state}/backup")
+        durable.forget([entry.path for entry in os.scandir(folder)] if os.path.isdir(folder) else [])
+
+    def _undo(self, entry, purge):
+        stays, why = KINDS[entry["kind"]].undo(self._machine, entry, purge) or (False, "")
+        if not stays:
+            self._data["entries"].remove(entry)
+            if self._machine.has(self._path):
+                self._save()
+        return stays, why
+
+    def _save(self):
+        text = json.dumps(self._data, indent=1)
+        durable.replace(self._machine.path(self._path), text.encode(), self._machine.owner("root:root", _MODE))

@@ -1,0 +1,516 @@
+"""amsmail-install below a scratch root, as any user: what it makes, and that nothing is lost on any way through it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from amsmail import __version__
+from amsmail.setup import install, install_library, install_pieces, services, services_rivals
+from amsmail.setup.install_machine import Machine, Trouble
+from amsmail.store import durable
+
+from ..etc.installation import PROJECT
+from ..real.packages import Unavailable
+from .install_world import copy_of_sources, installer
+
+INETD_CONF = "# of this machine\ntelnet stream tcp nowait root /usr/sbin/telnetd telnetd"     # and no line end
+OPERATIONS = ("replace", "publish", "remove", "make_directory")
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A library of two files, which takes no time; the whole one is installed in other tests."""
+    monkeypatch.setattr(install_library, "files", lambda python: {
+        "amsmail/__init__.py": b"", "amsmail/a/b.py": b"x = 1\n"})
+    monkeypatch.setattr(install_library, "launchers", lambda python, library, config: {
+        name: f"#!{python} of {library} for {config}\n".encode() for name in ("smtpd", "mailcfg")})
+    monkeypatch.setattr(Machine, "run", lambda self, *words: "")
+    monkeypatch.setattr(os, "fsync", lambda fd: None)       # the hundreds of installations here need no disk
+    monkeypatch.chdir("/")
+
+
+@pytest.fixture
+def root(tmp_path):
+    return scratch(tmp_path / "root")
+
+
+def scratch(path, service="inetd"):
+    """A machine with that super-server, cron, and a file to add lines to."""
+    for name in ("usr/sbin", "etc/cron.d"):
+        (path / name).mkdir(parents=True)
+    (path / "usr/sbin" / service).touch()
+    (path / "etc/inetd.conf").write_text(INETD_CONF)
+    (path / "etc/inetd.conf").chmod(0o604)
+    return path
+
+
+def look(root):
+    """{path: (mode, contents)} of all below a folder."""
+    return {str(path.relative_to(root)): (path.stat().st_mode, path.read_bytes() if path.is_file() else None)
+            for path in root.rglob("*") if "__pycache__" not in path.parts}
+
+
+def run(root, *arguments):
+    return install.main(["--root", str(root), *map(str, arguments)])
+
+
+def test_all_of_it_into_a_root_and_out_again(tmp_path, root):
+    source = copy_of_sources(tmp_path / "source")
+    before = look(root)
+
+    def ran(*arguments):
+        words, environment = installer(source, "--root", root, *arguments)
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "served by inetd" in ran("--yes")
+    found = look(root)
+    launcher = found["usr/local/sbin/smtpd"]
+    assert launcher[0] & 0o7777 == 0o755
+    library = next(path for path in found if path.startswith("usr/local/lib/amsmail/") and path.count("/") == 4)
+    assert f"sys.path.insert(0, '/{library}')" in launcher[1].decode() and str(tmp_path) not in launcher[1].decode()
+    assert "'/etc/amsmail/mail.cfg'" in launcher[1].decode()
+    # The library is whole: it runs by itself, without `site`, and its modules are compiled.
+    code = f"import sys; sys.path.insert(0, {str(root / library)!r}); from amsmail.program import smtpd, mailcfg"
+    subprocess.run([sys.executable, "-IS", "-c", code + "; from amsmail.site import config_file"], check=True)
+    assert list((root / library / "amsmail/program/__pycache__").glob("smtpd.*.pyc"))
+    assert found["etc/amsmail"][0] & 0o7777 == 0o750 and "etc/amsmail/mail.cfg" not in found      # mailcfg makes it
+    assert found["var/spool/amsmail"][0] & 0o7777 == 0o750
+    assert found["etc/cron.d/amsmail"][1] == (PROJECT / "etc/cron.d/amsmail").read_bytes()
+    assert found["etc/inetd.conf"][0] & 0o7777 == 0o604
+    text = found["etc/inetd.conf"][1].decode()
+    assert text.startswith(f"{INETD_CONF}\n{install_pieces.BEGIN}\n")
+    assert text.count("amsmail  /usr/local/sbin/") == 5
+    for page in (PROJECT / "docs").glob("*.[58]"):
+        assert f"usr/local/share/man/man{page.suffix[1:]}/{page.name}" in found
+
+    assert ran().endswith("Nothing to do: all of this is in place.\n")
+    ran("--undo", "--yes")
+    assert look(root) == before
+
+
+@pytest.mark.parametrize("service", services.NAMES)
+def test_every_super_server_is_put_in_place_and_taken_away(quick, tmp_path, service, capsys):
+    root = scratch(tmp_path / "root")
+    before = look(root)
+    assert run(root, "--service", service, "--yes") == 0
+    assert look(root) != before
+    capsys.readouterr()
+    assert run(root, "--service", service) == 0
+    assert capsys.readouterr().out.endswith("Nothing to do: all of this is in place.\n")
+    assert run(root, "--service", service, "--undo", "--yes") == 0
+    assert look(root) == before
+
+
+def test_the_ports_that_were_chosen_are_in_every_entry_and_are_remembered(quick, tmp_path):
+    ports = ("--port", "smtp=2525", "--port", "pop3=2110")
+    texts = {}
+    for service, paths in {
+            "inetd": ["etc/inetd.conf"], "xinetd": ["etc/xinetd.d/amsmail-smtp", "etc/xinetd.d/amsmail-pop3"],
+            "systemd": ["etc/systemd/system/amsmail-smtp.socket", "etc/systemd/system/amsmail-pop3.socket"]}.items():
+        root = scratch(tmp_path / service)
+        (root / "etc/services").write_text("smtp 25/tcp mail\npop3 110/tcp pop-3\nsubmission 587/tcp\npop3s\t995/tcp\n")
+        assert run(root, "--service", service, "--yes", *ports) == 0
+        texts[service] = [(root / path).read_text() for path in paths]
+        assert run(root) == 0           # nothing to do: with the same ports
+        assert json.loads((root / "var/lib/amsmail/installed.json").read_text())["choice"]["ports"]["smtp"] == 2525
+    lines = [line.split()[0] for line in texts["inetd"][0].splitlines() if "/usr/local/sbin/" in line]
+    assert lines == ["2525", "submission", "465", "2110", "pop3s"]      # submissions is not in that /etc/services
+    assert "\tport            = 2525\n" in texts["xinetd"][0] and "\tport            = 2110\n" in texts["xinetd"][1]
+    assert "\nListenStream=2525\n" in texts["systemd"][0] and "\nListenStream=2110\n" in texts["systemd"][1]
+
+
+def test_other_ports_later(quick, root):
+    assert run(root, "--yes") == 0 and run(root, "--yes", "--port", "smtp=2525") == 0
+    assert "\n2525 " in (root / "etc/inetd.conf").read_text()
+    assert (root / "etc/inetd.conf").read_text().count(install_pieces.BEGIN) == 1
+
+
+def test_what_is_chosen_by_itself(tmp_path):
+    assert services.choose(Machine(scratch(tmp_path / "a", "xinetd"))) == "xinetd"
+    assert services.choose(Machine(scratch(tmp_path / "b", "inetd"))) == "inetd"
+    bare = scratch(tmp_path / "c", "nothing")
+    assert services.choose(Machine(bare)) == "amsd"
+    (bare / "lib/systemd").mkdir(parents=True)
+    (bare / "lib/systemd/systemd").touch()
+    assert services.choose(Machine(bare)) == "systemd"
+
+
+def test_a_mail_cfg_that_is_there_is_never_touched(quick, root, capsys):
+    config = root / "etc/amsmail/mail.cfg"
+    config.parent.mkdir()
+    config.write_text("spool = /srv/mail\n")
+    assert run(root, "--yes") == 0
+    assert config.read_text() == "spool = /srv/mail\n"
+    assert (root / "srv/mail").is_dir() and not (root / "var/spool/amsmail").exists()       # the spool that it names
+    assert run(root, "--undo", "--yes") == 0
+    assert config.read_text() == "spool = /srv/mail\n" and not (root / "srv").exists()
+
+
+def test_a_changed_mail_cfg_and_mail_survive_undo_and_do_not_survive_purge(quick, root, capsys):
+    before = look(root)
+    assert run(root, "--yes") == 0
+    (root / "etc/amsmail/mail.cfg").write_text("mine\n")
+    (root / "var/spool/amsmail/queue").mkdir()
+    (root / "var/spool/amsmail/queue/mail").write_text("mail\n")
+    assert run(root, "--undo", "--yes") == 0
+    said = capsys.readouterr().out
+    assert "/etc/amsmail stays, with what is in it" in said
+    assert "/var/spool/amsmail stays, with what is in it" in said and "/var/spool stays" not in said
+    assert (root / "etc/amsmail/mail.cfg").read_text() == "mine\n" and (root / "var/spool/amsmail/queue/mail").exists()
+    assert not (root / "usr/local").exists()
+    assert run(root, "--yes", "--service", "xinetd") == 0       # and back again, served by another, with the same mail
+    assert (root / "etc/amsmail/mail.cfg").read_text() == "mine\n"
+    assert run(root, "--undo", "--purge", "--yes") == 0
+    assert look(root) == before
+
+
+def test_what_a_person_changed_stays_until_undo(quick, root, capsys):
+    assert run(root, "--yes") == 0
+    (root / "etc/cron.d/amsmail").write_text("30 6 * * * amsmail /usr/local/sbin/mailcheck --quiet\n")
+    conf = root / "etc/inetd.conf"
+    conf.write_text(conf.read_text().replace("nowait.1000", "nowait.50") + "new of others\n")
+    changed = look(root)
+    assert run(root, "--yes") == 0
+    said = capsys.readouterr().out
+    assert look(root) == changed
+    assert "(/etc/cron.d/amsmail was changed by hand, and stays as it is)" in said
+    assert "(/etc/inetd.conf was changed by hand, and stays as it is)" in said
+    assert run(root, "--undo", "--yes") == 0
+    assert "/etc/cron.d/amsmail was changed by hand; it is gone all the same" in capsys.readouterr().out
+    assert not (root / "etc/cron.d/amsmail").exists()
+    assert conf.read_text() == INETD_CONF + "\nnew of others\n"
+
+
+def test_what_was_replaced_comes_back(quick, root):
+    (root / "etc/cron.d/amsmail").write_text("installed by hand\n")
+    (root / "etc/cron.d/amsmail").chmod(0o600)
+    before = look(root)
+    assert run(root, "--yes") == 0
+    assert look(root) != before
+    assert run(root, "--undo", "--yes") == 0
+    assert look(root) == before
+
+
+def test_repeating_repairs(quick, root, capsys):
+    assert run(root, "--yes") == 0
+    whole = look(root)
+    (root / "usr/local/sbin/smtpd").write_text("damaged")
+    (root / "etc/cron.d/amsmail").unlink()
+    (root / "var/spool/amsmail").chmod(0o777)
+    capsys.readouterr()
+    assert run(root, "--dry-run") == 0
+    assert capsys.readouterr().out.count("to do  ") == 3
+    assert run(root, "--yes") == 0
+    assert look(root) == whole
+
+
+def test_a_newer_library_leaves_the_one_before_and_no_older_one(quick, root, monkeypatch):
+    for version in range(4):
+        monkeypatch.setattr(install_library, "files", lambda python: {"amsmail/__init__.py": b"# %d\n" % version})
+        assert run(root, "--yes") == 0
+    assert len(list((root / "usr/local/lib/amsmail").iterdir())) == 2
+    assert run(root, "--undo", "--yes") == 0 and not (root / "usr/local").exists()
+
+
+# What a run makes before there is a record: folders, in a root that has not even /var.
+OF_THE_RECORD = {"var", "var/lib", "var/lib/amsmail", "var/lib/amsmail/backup"}
+
+
+class PowerCut(BaseException):
+    pass
+
+
+def cut(monkeypatch, number, after):
+    """Lets the power fail at the `number`th time that something is made safe, or right after it."""
+    left = [number]
+
+    def failing(operation):
+        def run_it(*arguments, **named):
+            left[0] -= 1
+            this = left[0] == 0
+            if this and not after:
+                raise PowerCut
+            result = operation(*arguments, **named)
+            if this:
+                raise PowerCut
+            return result
+        return run_it
+
+    for name in OPERATIONS:
+        monkeypatch.setattr(durable, name, failing(getattr(durable, name)))
+
+
+def broken_off(root, monkeypatch, number, after, *arguments):
+    """Whether the power failed in that run."""
+    with monkeypatch.context() as patched:
+        cut(patched, number, after)
+        try:
+            run(root, "--yes", *arguments)
+        except PowerCut:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_run_that_was_broken_off_anywhere_can_be_finished_or_undone(quick, tmp_path, monkeypatch, after, capsys):
+    whole = scratch(tmp_path / "whole")
+    empty = look(whole)
+    assert run(whole, "--yes") == 0
+    wanted = look(whole)
+    for number in range(2 if after else 1, 1000, 3):        # each third is enough, and takes a third of the time
+        finished, undone = scratch(tmp_path / f"f{number}"), scratch(tmp_path / f"u{number}")
+        if not broken_off(finished, monkeypatch, number, after):
+            break
+        assert run(finished, "--yes") == 0
+        found = look(finished)
+        assert found.keys() == wanted.keys()
+        other = {path for path in found if found[path] != wanted[path]}
+        assert broken_off(undone, monkeypatch, number, after)
+        recorded = (undone / "var/lib/amsmail/installed.json").exists()
+        assert other <= {"var/lib/amsmail/installed.json"} | (set() if recorded else OF_THE_RECORD), number
+        assert run(undone, "--undo", "--yes") == 0
+        left = look(undone)
+        if recorded:
+            assert left == empty, number
+        else:       # it had made no more than the folder for its record
+            assert left.keys() - empty.keys() <= OF_THE_RECORD, number
+    assert number > 30
+
+
+def test_an_undo_that_was_broken_off_anywhere_can_be_finished(quick, tmp_path, monkeypatch):
+    for number in range(1, 1000, 2):
+        root = scratch(tmp_path / str(number))
+        empty = look(root)
+        assert run(root, "--yes") == 0
+        if not broken_off(root, monkeypatch, number, True, "--undo"):
+            break
+        recorded = (root / "var/lib/amsmail/installed.json").exists()
+        assert run(root, "--undo", "--yes") == 0
+        assert look(root).keys() - empty.keys() <= (set() if recorded else OF_THE_RECORD), number
+        assert empty.items() <= look(root).items(), number
+    assert number > 20
+
+
+def rivals(root, **ports):
+    return [rival.what for rival in services_rivals.find(Machine(root), {**services.PORTS, **ports}, set())]
+
+
+def test_other_mail_servers_are_found_by_what_starts_them(tmp_path):
+    root = scratch(tmp_path / "root")
+    assert rivals(root) == []
+    wants = root / "etc/systemd/system/multi-user.target.wants"
+    wants.mkdir(parents=True)
+    (wants / "postfix.service").symlink_to("/lib/systemd/system/postfix.service")
+    (root / "etc/rc3.d").mkdir()
+    (root / "etc/rc3.d/S01dovecot").symlink_to("../init.d/dovecot")
+    (root / "etc/rc3.d/K01exim4").symlink_to("../init.d/exim4")
+    assert rivals(root) == ["Postfix is started at boot, and serves port 25",
+                            "Dovecot is started at boot, and serves port 110, 995"]
+    assert rivals(root, smtp=2525) == ["Dovecot is started at boot, and serves port 110, 995"]
+
+    (wants / "postfix.service").unlink()
+    (root / "etc/rc3.d/S01dovecot").unlink()
+    with (root / "etc/inetd.conf").open("a") as conf:
+        conf.write("\n#smtp stream tcp nowait mail /usr/sbin/a a\n"
+                   "smtp stream tcp nowait mail /usr/sbin/exim4 exim4 -bs\n"
+                   "127.0.0.1:110 stream tcp nowait root /usr/sbin/tcpd qpopper\n")
+    assert rivals(root) == ["line 4 of /etc/inetd.conf starts /usr/sbin/exim4 for smtp",
+                            "line 5 of /etc/inetd.conf starts /usr/sbin/tcpd for 127.0.0.1:110"]
+    (root / "etc/inetd.conf").write_text("")
+    (root / "etc/xinetd.d").mkdir()
+    entry = "service {0}\n{{\n\tdisable = {1}\n\tserver = /usr/sbin/qpopper\n}}\n"
+    (root / "etc/xinetd.d/pop").write_text(entry.format("pop3", "no"))
+    (root / "etc/xinetd.d/pops").write_text(entry.format("pop3s", "yes"))
+    assert rivals(root) == ["/etc/xinetd.d/pop starts /usr/sbin/qpopper for pop3"]
+
+
+def test_another_mail_server_is_refused_by_name_and_nothing_is_made(quick, root, capsys):
+    (root / "etc/rc2.d").mkdir()
+    (root / "etc/rc2.d/S05exim4").touch()
+    before = look(root)
+    assert run(root, "--yes") == 69
+    said = capsys.readouterr().err
+    assert "Exim is started at boot, and serves port 25: --replace-mail-server stops and disables exim4" in said
+    assert look(root) == before
+
+
+GOOD = b"""\
+schema = 1
+[site]
+hostname = mail.yacht.example
+postmaster = captain
+[domains]
+[[yacht.example]]
+[boxes]
+[[captain]]
+"""
+
+
+def test_a_mail_cfg_that_is_given_is_put_in_place(quick, root, tmp_path, capsys):
+    config = tmp_path / "mail.cfg"
+    config.touch(0o600)
+    config.write_bytes(GOOD)
+    assert run(root, "--yes", "--config", config) == 0
+    there = root / "etc/amsmail/mail.cfg"
+    assert there.read_bytes() == GOOD and there.stat().st_mode & 0o7777 == 0o640
+    there.write_text("mine\n")
+    assert run(root, "--undo", "--yes") == 0
+    assert "/etc/amsmail/mail.cfg stays: it was changed since it was put there" in capsys.readouterr().out
+
+
+def test_a_mail_cfg_that_is_wrong_is_not_installed(quick, root, tmp_path, capsys):
+    before = look(root)
+    config = tmp_path / "mail.cfg"
+    config.touch(0o600)
+    config.write_text("schema = 1\n[site]\nnonsense = 1\n")
+    assert run(root, "--yes", "--config", config) == 78
+    said = capsys.readouterr().err
+    assert f"{config}:3: [site] nonsense" in said and said.endswith("Nothing was done.\n")
+    assert look(root) == before
+
+
+def test_without_an_answer_nothing_is_done(quick, root, monkeypatch, capsys):
+    before = look(root)
+    with open(os.devnull) as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        assert run(root) == 75
+    assert capsys.readouterr().err == "Nothing was done. (--yes installs without a question.)\n"
+    assert run(root, "--dry-run") == 0
+    assert look(root) == before
+
+
+def test_who_is_not_root_is_told_what_needs_root(quick, monkeypatch, capsys):
+    monkeypatch.setattr(Machine, "may_change", lambda self: False)
+    monkeypatch.setattr(services_rivals, "find", lambda *_: [])
+    monkeypatch.setattr(install_library, "check_reachable", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["install.py", "--yes", "--service", "inetd"])
+    assert install.main(sys.argv[1:]) == 77
+    said = capsys.readouterr()
+    assert "to do  make group amsmail and user amsmail" in said.out
+    assert "needs root" in said.err and "sudo scripts/install --yes --service inetd\n" in said.err
+
+
+@pytest.mark.parametrize("arguments, why", [
+    (["--port", "imap=143"], "expected one of smtp"),
+    (["--port", "smtp=0"], "expected one of smtp"),
+    (["--port", "smtp=x"], "expected one of smtp"),
+    (["--service", "launchd"], "invalid choice"),
+    (["--purge"], "--purge goes with --undo"),
+    (["nonsense"], "unrecognized arguments"),
+])
+def test_wrong_options_are_named(arguments, why, capsys):
+    with pytest.raises(SystemExit) as end:
+        install.main(arguments)
+    assert end.value.code == 64 and why in capsys.readouterr().err
+
+
+def test_one_port_for_two_services_is_refused(quick, root, capsys):
+    assert run(root, "--yes", "--port", "smtp=587") == 69
+    assert "two services cannot have the same port" in capsys.readouterr().err
+
+
+def test_an_interpreter_that_others_cannot_reach_is_refused(tmp_path):
+    python = tmp_path / "closed" / "python3"
+    python.parent.mkdir(mode=0o700)
+    python.touch(0o755)
+    python.chmod(0o755)
+    with pytest.raises(Trouble, match="is closed to others: name another Python"):
+        install_library.check_reachable(python, False)
+    link = tmp_path / "python3"
+    link.symlink_to(python)
+    with pytest.raises(Trouble, match="closed to others"):
+        install_library.check_reachable(link, False)
+
+
+def test_a_damaged_record_is_not_taken_for_none(quick, root, capsys):
+    assert run(root, "--yes") == 0
+    (root / "var/lib/amsmail/installed.json").write_text("{")
+    for arguments in (["--yes"], ["--undo", "--yes"]):
+        assert run(root, *arguments) == 69
+        assert "installed.json is damaged" in capsys.readouterr().err
+
+
+def test_the_installed_copy_says_what_it_cannot_do(quick, root, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(install_library, "CHECKOUT", Path(tmp_path))
+    assert run(root, "--yes") == 69
+    assert "start scripts/install in the unpacked archive" in capsys.readouterr().err
+
+
+def test_only_what_the_interpreter_lacks_is_copied(monkeypatch, tmp_path):
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    bare.chmod(0o755)
+    assert install_library.lacking(bare) == install_library.requirements()
+    monkeypatch.setattr(install_library, "lacking", lambda python: [])
+    assert {name.partition("/")[0] for name in install_library.files(sys.executable)} == {"amsmail"}
+    monkeypatch.setattr(install_library, "lacking", lambda python: ["configobj", "dnspython"])
+    found = install_library.files(sys.executable)
+    assert {"configobj/__init__.py", "dns/resolver.py", "amsmail/site/mail.spec"} <= found.keys()
+    assert not [name for name in found if name.startswith("passlib/") or "__pycache__" in name]
+    monkeypatch.setattr(install_library, "lacking", lambda python: ["no-such-library"])
+    with pytest.raises(Trouble, match="the library no-such-library is missing"):
+        install_library.files(sys.executable)
+
+
+def test_files_belong_to_the_user_that_the_root_has(quick, root):
+    if os.geteuid():
+        raise Unavailable("root", "only root can give files away")
+    (root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\namsmail:x:4711:4712::/:/bin/false\n")
+    (root / "etc/group").write_text("root:x:0:\namsmail:x:4712:\n")
+    assert run(root, "--yes") == 0
+    owners = {path: ((root / path).stat().st_uid, (root / path).stat().st_gid)
+              for path in ("var/spool/amsmail", "etc/amsmail", "usr/local/sbin/smtpd")}
+    assert list(owners.values()) == [(4711, 4712), (0, 4712), (0, 0)]
+
+
+def test_a_full_disk_is_said_and_the_rest_is_done_later(quick, root, monkeypatch, capsys):
+    with monkeypatch.context() as patched:
+        replace = durable.replace
+
+        def full(path, *arguments):
+            if path.endswith("/etc/inetd.conf"):
+                raise OSError(28, "No space left on device")
+            return replace(path, *arguments)
+
+        patched.setattr(durable, "replace", full)
+        assert run(root, "--yes") == 75
+        said = capsys.readouterr().err
+        assert "It failed at: add five lines" in said and "No space left on device" in said and "--undo" in said
+    assert (root / "etc/inetd.conf").read_text() == INETD_CONF
+    assert run(root, "--yes") == 0
+    assert install_pieces.BEGIN in (root / "etc/inetd.conf").read_text()
+
+
+def test_what_cannot_be_undone_is_said_and_stays_in_the_record(quick, tmp_path, monkeypatch, capsys):
+    root = scratch(tmp_path / "root")
+    before = look(root)
+    assert run(root, "--yes", "--service", "systemd") == 0
+    with monkeypatch.context() as patched:
+        def broken(self, *words):
+            raise Trouble("systemctl is broken")
+        patched.setattr(Machine, "run", broken)
+        assert run(root, "--undo", "--yes") == 75
+    assert "systemctl is broken\n" in capsys.readouterr().out
+    assert not (root / "usr/local").exists()            # the rest is gone
+    assert run(root, "--undo", "--yes") == 0
+    assert look(root) == before
+
+
+def test_the_manual_page_tells_every_option():
+    told = set(re.findall(r"Fl -([a-z-]+)", (PROJECT / "docs/amsmail-install.8").read_text()))
+    assert told == set(re.findall(r"--([a-z-]+)", install._options().format_help()))
+
+
+def test_the_script_finds_a_python_and_passes_everything_on(root):
+    done = subprocess.run([PROJECT / "scripts/install", "--root", root, "--dry-run", "--port", "smtp=2525"],
+                          env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    assert f"amsmail {__version__} on {root}, served by inetd:" in done.stdout and "smtp on 2525" in done.stdout
