@@ -16,13 +16,13 @@ class Allowance(Value):
 
     def used_up(self, paid, elapsed, octets, cost):
         """What of it is used up, in words, '' if nothing is: after `paid` seconds that cost money, `elapsed` since the
-        plan, and `octets` on the line, both ways.  `cost(seconds, octets)` is the link's tariff."""
+        plan, and `octets` on the line, both ways; `cost` is what it will have cost once it is hung up, a Decimal."""
         if paid >= self.seconds:
             return f"it took longer than {self.limit}, {self.seconds} s"
         if self.closes is not None and elapsed >= self.closes:
             return "its window closes"
         if self.octets is not None and octets >= self.octets:
             return f"its budget left {self.octets} octets, and they are used up"
-        if self.money is not None and cost(paid + WAY_DOWN, octets) > self.money:
+        if self.money is not None and cost > self.money:
             return f"its budget left {self.money}, and that is used up"
         return ""

@@ -9,10 +9,10 @@ import re
 import time
 from decimal import Decimal
 
+from amsmail.site.figures import figure, is_number
 from amsmail.wire.value import Value
 
 _COST = re.compile(r"\d{1,12}(\.\d{1,2})?", re.ASCII)
-_MOST = 10**15          # no figure of a call is larger: it would be nonsense
 
 # Parts of a call are kept so much finer than what is printed, and rounded once for the whole bill: a box whose share
 # of each call is less than half a cent pays all the same.
@@ -88,7 +88,7 @@ def day(seconds):
 
 def day_of(call):
     """The day a call began; None if that is not on record."""
-    return day(call["start"]) if _is_number(call.get("start")) else None
+    return day(call["start"]) if is_number(call.get("start")) else None
 
 
 # How a call is parted: ({key: weight}, {key: messages}).
@@ -139,12 +139,7 @@ def _is_estimated(call):
 
 
 def _figure(record, key, scale=1):
-    number = record.get(key)
-    return round(number * scale) if _is_number(number) and 0 <= number < _MOST else 0
-
-
-def _is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return round(figure(record, key) * scale)
 
 
 def _dict(value):

@@ -1,5 +1,5 @@
-"""Which links calls go over: the first, in order, that is allowed now and has something to carry, and behind it the next
-for what that one may not carry."""
+"""Which links calls go over: the first, in order, that is allowed now and has something to carry, and behind it the
+next for what that one may not carry."""
 
 from bisect import bisect_left
 from datetime import datetime
@@ -25,30 +25,31 @@ class Item(Value):
 
 
 class Verdict(Value):
-    """What there is to say of a link now.  link: its name.  why_not: why no call goes over it, '' if one may.  is_up:
+    """What there is to say of a link now.  link: its name.  why_not: why no call goes over it, '' if one may.
+    needs_person: whether that does not mend itself.  is_up:
     whether it is up already.  carries: the uids that it may take now, in order.  waits: {uid: why not}.  too_large: the
     uids of those that it does not carry because of their size.  fetches: whether accounts may be fetched from.
     octets_in: how many octets of mail, None for any.  allowance: what the call may take.  cost: a Decimal, what sending
     is expected to cost; None where that cannot be said.  currency: of the cost, '' if there is none.  opens: when calls
     are allowed next, a datetime; None where they are, or never will be."""
 
-    __slots__ = ("link", "why_not", "is_up", "carries", "waits", "too_large", "fetches", "octets_in", "allowance", "cost",
-                 "currency", "opens")
-    defaults = {"why_not": "", "is_up": False, "carries": (), "waits": {}, "too_large": (), "fetches": False,
+    __slots__ = ("link", "why_not", "needs_person", "is_up", "carries", "waits", "too_large", "fetches", "octets_in",
+                 "allowance", "cost", "currency", "opens")
+    defaults = {"why_not": "", "needs_person": False, "is_up": False, "carries": (), "waits": {}, "too_large": (), "fetches": False,
                 "octets_in": None, "allowance": Allowance(), "cost": None, "currency": "", "opens": None}
 
 
-def choose(links, items, has_accounts, now, calls, is_up, rests=True):
+def choose(links, items, has_accounts, now, calls, states, rests=True):
     """(a Verdict for each of `links`, {name: section of mail.cfg}; those of them over which a call is to be made).
 
     Both are in the order in which links are to be used: those that are up, then by priority, then by what the call is
     expected to cost.  The Verdicts of the calls to be made share out what there is to do: each link has what those
     before it left.
 
-    `items`: what is due to be sent, in order; `now` in seconds since the epoch; `calls`: those of the ledger;
-    `is_up(name)` says whether a link is up, and may raise LinkError; `rests`: whether a link rests after calls that
-    failed."""
-    standing = {name: _Link(name, settings, now, calls, is_up, rests and (len(links) > 1 or _is_dialled(settings)))
+    `items`: what is due to be sent, in order; `now` in seconds since the epoch; `calls`: those of the ledger; `states`:
+    {name: whether the link is up, or the LinkError where that cannot be told}; `rests`: whether a link rests after
+    calls that failed."""
+    standing = {name: _Link(name, settings, now, calls, states[name], rests and (len(links) > 1 or _is_dialled(settings)))
                 for name, settings in links.items()}
     found = sorted((link.verdict(items, has_accounts) for link in standing.values()), key=lambda verdict: (
         not verdict.is_up, links[verdict.link]["priority"], verdict.cost is None, verdict.cost or Decimal(0)))
@@ -69,10 +70,12 @@ def _is_dialled(settings):
 class _Link:
     """A link as it stands now, whatever there is to do."""
 
-    def __init__(self, name, settings, now, calls, is_up, rests):
+    def __init__(self, name, settings, now, calls, state, rests):
         self._name, self._settings = name, settings
-        self._is_up = False
-        self._closed = self._look(is_up)
+        self._needs_person = isinstance(state, LinkError)
+        self._is_up = state is True and settings["type"] != "always"    # what always is up is no occasion
+        self._closed = str(state) if self._needs_person else (
+            "it is not there" if settings["type"] == "present" and not state else "")
         self._standings = budget.standings(settings["budget"], name, calls, now)
         self._money = budget.left(self._standings, settings["currency"])
         self._octets = budget.left(self._standings, "MB")
@@ -88,7 +91,7 @@ class _Link:
     def verdict(self, items, has_accounts):
         """Its Verdict, where these are to be sent, and accounts to be fetched from or not."""
         if self._closed:
-            return Verdict(self._name, why_not=self._closed, is_up=self._is_up)
+            return Verdict(self._name, why_not=self._closed, is_up=self._is_up, needs_person=self._needs_person)
         carries, waits, too_large = self._sorted_out(items)
         octets = sum(item.size for item in carries)
         seconds, limit = self._longest(octets)
@@ -106,16 +109,6 @@ class _Link:
             why_not="" if carries or fetches else self._nothing(items, has_accounts, octets_in, waits))
 
     # Why there is no call, whatever there is to do
-
-    def _look(self, is_up):
-        try:
-            up = is_up(self._name)
-        except LinkError as error:
-            return str(error)
-        if self._settings["type"] == "present" and not up:
-            return "it is not there"
-        self._is_up = up and self._settings["type"] != "always"         # what always is up is no occasion
-        return ""
 
     def _spent(self):
         limit = next((standing for standing in self._standings if not standing.left), None)

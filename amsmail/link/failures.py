@@ -1,7 +1,11 @@
 """Calls that failed: a link over which they brought nothing rests before it is paid for again, or another link has its
 turn meanwhile."""
 
+from amsmail.site.figures import figure
+
 _FIRST_REST, _LONGEST_REST = 600, 3600      # seconds; doubled with each failure
+TRIAL = "trial: "       # what the outcome of a trial call begins with
+_WENT_WELL = ("ok", f"{TRIAL}ok")
 _LOGIN = 20_000         # octets: more than a session takes that carries no mail
 
 
@@ -14,21 +18,16 @@ def rests_until(calls, link, now):
             if not _has_failed(call):
                 break
             failed.append(call)
-    if not failed or not _figure(failed[0], "start") <= now:        # a clock that was put back must not stop the mail
+    if not failed or not figure(failed[0], "start") <= now:         # a clock that was put back must not stop the mail
         return 0, 0
     rest = min(_FIRST_REST * 2 ** min(len(failed) - 1, 10), _LONGEST_REST)
-    until = _figure(failed[0], "start") + _figure(failed[0], "seconds") + rest
+    until = min(figure(failed[0], "start") + figure(failed[0], "seconds"), now) + rest
     return (until, len(failed)) if until > now else (0, 0)
 
 
 def _has_failed(call):
     """Whether a call was paid for and carried nothing.  What was cut off in the middle of a large message carried a
     part of it."""
-    carried = sum(_figure(call, key) for key in ("messages_out", "messages_in", "refused"))
-    octets = _figure(call, "bytes_up") + _figure(call, "bytes_down")
-    return call.get("outcome") != "ok" and _figure(call, "seconds") > 0 and not carried and octets < _LOGIN
-
-
-def _figure(call, key):
-    number = call.get(key)
-    return number if isinstance(number, (int, float)) and not isinstance(number, bool) else 0
+    carried = sum(figure(call, key) for key in ("messages_out", "messages_in", "refused"))
+    octets = figure(call, "bytes_up") + figure(call, "bytes_down")
+    return call.get("outcome") not in _WENT_WELL and figure(call, "seconds") > 0 and not carried and octets < _LOGIN

@@ -3,11 +3,13 @@
 All kinds have up(), down(), is_up(), interface(), octets(), and is_dialled, which says whether up() may cost anything.
 """
 
+import math
 import shutil
 import time
 
 from amsmail.link import command, counters, diallers, presence
 from amsmail.link.diallers import FAILED, NO_ROUTE, NOT_THERE, TIMED_OUT
+from amsmail.wire.text import printable
 
 _SHOWN = 300            # characters of what a command said, in a message
 _POLL = 0.5             # seconds between two looks at whether a link is usable, or gone
@@ -87,8 +89,9 @@ class PresentLink(_Link):
 class DialledLink(_Link):
     """A link that a dialler brings up and down.
 
-    `dials(attempt)` is told of each attempt, 1 the first, and may raise LinkError: then there is none.  `report(attempt,
-    error)` is told of each that failed; `sleep` and `clock` are those of `time`.
+    `dials(attempt)` is told of each attempt, 1 the first, and gives how many seconds there are for it; where it raises
+    LinkError there is none.
+    `report(attempt, error)` is told of each that failed; `sleep` and `clock` are those of `time`.
     `is_ours` says whether down() hangs up: not after an up() that found the link up from somebody else's hand.
     """
 
@@ -122,8 +125,7 @@ class DialledLink(_Link):
         self._look_for_what_hangs_up()
         password = self._password()
         for attempt in range(1, self._settings["attempts"] + 1):
-            self._dials(attempt)
-            failure = self._attempt(password)
+            failure = self._attempt(password, min(self._limit, self._dials(attempt)))
             if failure is None:
                 return
             self._report(attempt, failure)
@@ -153,16 +155,16 @@ class DialledLink(_Link):
             raise LinkError(f"the command that brings the link down cannot be started: {program}: not found, or not "
                             "executable; so it is not brought up", NOT_THERE)
 
-    def _attempt(self, password):
-        """Why it did not come up, a LinkError, or None."""
-        until = self._clock() + self._limit
+    def _attempt(self, password, limit):
+        """Why it did not come up within `limit` seconds, a LinkError, or None."""
+        until = self._clock() + limit
         try:
             words = self._up_words(password)
-            outcome = self._run("up", words, self._dialler.given(password))
+            outcome = self._run("up", words, limit, self._dialler.given(password))
             if outcome.code:
                 raise self._error("up", words[0], outcome, self._dialler.reason(outcome.code, outcome.said))
             self._interface = self._dialler.interface(self._settings, outcome.said, self._ask)
-            self._wait_until_usable(until)
+            self._wait_until_usable(until, limit)
         except LinkError as error:
             return error
         return None
@@ -173,12 +175,12 @@ class DialledLink(_Link):
         except ValueError as error:
             raise LinkError(str(error), NOT_THERE) from None
 
-    def _wait_until_usable(self, until):
+    def _wait_until_usable(self, until, limit):
         """Waits until the probe finds it or, without one, its interface has an address.  Raises LinkError."""
         while not self._is_usable():
             if self._clock() >= until:
                 seen = self._probe or f"interface {self._interface}"
-                raise LinkError(f"the link came up, but {NO_ROUTE.words} (looked for {self._limit} s at: {seen})",
+                raise LinkError(f"the link came up, but {NO_ROUTE.words} (looked for {round(limit, 1):g} s at: {seen})",
                                 NO_ROUTE)
             self._sleep(_POLL)
 
@@ -223,7 +225,7 @@ class DialledLink(_Link):
         self._interface = None
         words, until = self._dialler.down(self._settings), self._clock() + self._limit
         while True:
-            outcome = self._run("down", words)
+            outcome = self._run("down", words, self._limit)
             if any(text in outcome.said for text in self._dialler.is_down):
                 return
             if outcome.code:
@@ -231,25 +233,21 @@ class DialledLink(_Link):
             if not self._dialler.until_gone:
                 return
             if self._clock() >= until:
-                raise self._too_long("down", TIMED_OUT)
+                raise _too_long("down", self._limit, TIMED_OUT)
             self._sleep(_POLL)
 
     # Commands
 
-    def _run(self, way, words, given=b""):
-        """The Outcome of a command that brings the link up or down.  Raises LinkError where there is none."""
+    def _run(self, way, words, limit, given=b""):
+        """The Outcome of a command that brings the link up or down.  Raises LinkError where there is none within
+        `limit` seconds."""
         try:
-            return command.run(words, self._limit, given, english=self._dialler.english)
+            return command.run(words, limit, given, english=self._dialler.english)
         except command.NotStarted as error:
             raise LinkError(f"the command that brings the link {way} cannot be started: {error}", NOT_THERE) from None
         except command.TookTooLong as error:
             reason = self._dialler.reason(None, error.said)
-        raise self._too_long(way, TIMED_OUT if reason == FAILED else reason, words[0])
-
-    def _too_long(self, way, reason, program=""):
-        return LinkError(f"the link did not come {way} within {self._limit} s"
-                         + ("" if reason == TIMED_OUT else f": {reason.words}")
-                         + (f": {program} was ended" if program else ""), reason)
+        raise _too_long(way, limit, TIMED_OUT if reason == FAILED else reason, words[0])
 
     def _error(self, way, program, outcome, reason):
         said = self._shown(outcome.said)
@@ -257,10 +255,11 @@ class DialledLink(_Link):
                          + f"{program} ended with code {outcome.code}" + (f" and said: {said}" if said else ""), reason)
 
     def _shown(self, said):
-        """What a command said, as it may stand in a log: without passwords, on one line, its end."""
+        """What a command said, as it may stand in a log: without passwords, on one line, its end, and nothing
+        that could move a cursor."""
         for secret in self._secrets:
             said = said.replace(secret, "***")
-        return " ".join(self._dialler.shown(said).split())[-_SHOWN:]
+        return printable(" ".join(self._dialler.shown(said).split()))[-_SHOWN:]
 
     def _ask(self, words):
         """What a program that was asked something says; '' where it fails, for then the link is not up by it."""
@@ -271,14 +270,25 @@ class DialledLink(_Link):
         return "" if outcome.code else outcome.said
 
 
-def _unheard(*_attempt):
-    """What is told of attempts where nobody listens: the last failure is raised anyway."""
+def _too_long(way, limit, reason, program=""):
+    return LinkError(f"the link did not come {way} within {round(limit, 1):g} s"
+                     + ("" if reason == TIMED_OUT else f": {reason.words}")
+                     + (f": {program} was ended" if program else ""), reason)
+
+
+def _unheard(_attempt, _error):
+    """What is told of attempts that failed where nobody listens: the last failure is raised anyway."""
+
+
+def _unhurried(_attempt):
+    """As long as an attempt may take by itself."""
+    return math.inf
 
 
 _UNDIALLED = {"always": AlwaysLink, "present": PresentLink}
 
 
-def make(settings, report=_unheard, sleep=time.sleep, clock=time.monotonic, dials=_unheard):
+def make(settings, report=_unheard, sleep=time.sleep, clock=time.monotonic, dials=_unhurried):
     """The link that a section of mail.cfg describes; see DialledLink for what else it may be given."""
     kind = settings["type"]
     if kind in _UNDIALLED:

@@ -41,7 +41,15 @@ def has_address(name):
     no way to see it."""
     if not sys.platform.startswith("linux"):
         raise CannotTell("an interface can be looked at on Linux only: use `probe = command ...`")
-    return _is_running(name) and (_has_ipv4(name) or _has_ipv6(name))
+    return _is_running(name) and bool(_ipv4(name) or _ipv6(name))
+
+
+def address(name):
+    """The interface's address that is more than link-local, IPv4 before IPv6, as text; '' where it has none, or where
+    there is no way to see it."""
+    if not sys.platform.startswith("linux"):
+        return ""
+    return _ipv4(name) or _ipv6(name)
 
 
 def _parted(probe):
@@ -90,18 +98,19 @@ def _is_running(name):
     return answer is not None and struct.unpack_from("H", answer, 16)[0] & wanted == wanted
 
 
-def _has_ipv4(name):
+def _ipv4(name):
     answer = _ask(name, _GET_ADDRESS)
-    return answer is not None and answer[20:22] != _LINK_LOCAL
+    return "" if answer is None or answer[20:22] == _LINK_LOCAL else socket.inet_ntop(socket.AF_INET, answer[20:24])
 
 
-def _has_ipv6(name):
+def _ipv6(name):
     try:
         with open("/proc/self/net/if_inet6", encoding="ascii") as f:
             rows = [line.split() for line in f]
     except OSError:
-        return False            # a kernel without IPv6
-    return any(row[5] == name and row[3] != _LINK_LOCAL_SCOPE for row in rows)
+        return ""               # a kernel without IPv6
+    found = [row[0] for row in rows if row[5] == name and row[3] != _LINK_LOCAL_SCOPE]
+    return socket.inet_ntop(socket.AF_INET6, bytes.fromhex(found[0])) if found else ""
 
 
 def _ask(name, question):

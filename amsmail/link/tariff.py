@@ -13,10 +13,10 @@ from amsmail.wire.value import Value
 _MB = 10**6             # octets, as carriers count
 _MINUTE = 60            # seconds
 
-# What a call takes beside its mail, for an estimate, as scripts/bench-link measures it with TLS (on three profiles the sum
-# is within 3 % of what crossed the line, for one session each way by SMTP and POP3; IMAP with COMPRESS takes half of
-# it).  Octets: TCP, TLS with a chain of certificates, greeting and login; 52 of headers of TCP and IP in a segment of
-# 1448, and TLS's own; an acknowledgement of 52 for two segments.
+# What a call takes beside its mail, for an estimate, as scripts/bench-link measures it with TLS (on three profiles the
+# sum is within 3 % of what crossed the line, for one session each way by SMTP and POP3; IMAP with COMPRESS takes half
+# of it).  Octets: TCP, TLS with a chain of certificates, greeting and login; 52 of headers of TCP and IP in a segment
+# of 1448, and TLS's own; an acknowledgement of 52 for two segments.
 _SESSION_UP, _SESSION_DOWN = 3500, 6500
 _HEADERS = Fraction(104, 100)
 _ACKNOWLEDGEMENTS = Fraction(2, 100)

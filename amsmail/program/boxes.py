@@ -8,31 +8,47 @@ from amsmail.store.spool import SpoolError
 
 
 def rename(draft, old, new):
-    """Renames a box in the draft, and what refers to it.  Its addresses stay what they were."""
+    """Renames a box in the draft, and what refers to it.  Its addresses stay what they were, and the new name is one
+    more."""
     if not draft.value(("boxes", old, "addresses")):
         draft.set(("boxes", old, "addresses"), f"{old}, {new}")
     draft.rename(("boxes", old), new)
-    if draft.value(("site", "postmaster")) == old:
+    _refer(draft, old, new)
+
+
+def delete(draft, name, taker=""):
+    """Drops a box from the draft.  The box that takes its mail takes its place, too; without one, what refers to it
+    stays as it is, and is wrong until somebody says what is meant."""
+    draft.drop(("boxes", name))
+    _refer(draft, name, taker)
+
+
+def _refer(draft, old, new):
+    """Lets what refers to the box `old` refer to `new`; without that, takes `old` from the lists that do."""
+    if new and draft.value(("site", "postmaster")) == old:
         draft.set(("site", "postmaster"), new)
     for account in draft.names("accounts"):
-        if draft.value(("accounts", account, "box")) == old:
+        if new and draft.value(("accounts", account, "box")) == old:
             draft.set(("accounts", account, "box"), new)
     urgent = draft.value(("calls", "urgent_from")).replace(",", " ").split()
     if old in urgent:
-        draft.set(("calls", "urgent_from"), ", ".join(new if word == old else word for word in urgent))
+        others = dict.fromkeys(new if word == old else word for word in urgent)
+        draft.set(("calls", "urgent_from"), ", ".join(filter(None, others)) or None)
 
 
-_SETTLED = {"keep": "{count} messages stay in the spool, in boxes/{name}: `mailcfg box adopt {name} --to BOX` moves them",
-            "remove": "{count} messages were removed", "give": "{count} messages are in box {other} now"}
+_SETTLED = {"keep": "{messages} in the spool, in boxes/{name}: `mailcfg box adopt {name} --to BOX` moves them on",
+            "remove": "{messages} removed", "give": "{messages} moved into box {other}"}
 
 
 def settle(path, name, what, other=""):
     """Does with the mail of a box that is no more what boxmail.settle can, and tells of it; gives the exit code."""
     try:
         count = boxmail.settle(path, name, what, other)
-    except (boxmail.BoxBusy, SpoolError, OSError) as error:
-        print(f"mailcfg: {error}; once that is over: mailcfg box adopt {name} --to BOX", file=sys.stderr)
+    except (boxmail.BoxBusy, SpoolError, OSError, KeyboardInterrupt) as error:
+        print(f"mailcfg: {error or 'broken off'}; the mail of {name} that was not moved is safe in the spool.  "
+              f"Once that is over: mailcfg box adopt {name} --to BOX", file=sys.stderr)
         return exits.TEMPFAIL
     if count:
-        print(_SETTLED[what].format(count=count, name=name, other=other) + ".")
+        messages = f"{count} message{'s' if count > 1 else ''}"
+        print(_SETTLED[what].format(messages=messages, name=name, other=other) + ".")
     return exits.OK

@@ -6,8 +6,8 @@ import time
 from decimal import Decimal
 
 from amsmail.link import links, tariff
-from amsmail.link.allowance import Allowance
-from amsmail.link.diallers import BUSY, NO_DIALTONE, NOT_THERE
+from amsmail.link.allowance import WAY_DOWN, Allowance
+from amsmail.link.diallers import BUSY, NO_DIALTONE, NOT_THERE, WRONG_PASSWORD
 from amsmail.link.links import LinkError
 from amsmail.program.child import Worker
 from amsmail.program.session import where
@@ -26,29 +26,39 @@ class Stopped(Exception):
 class Call:
     """A call over the link `name`, for whatever `job` says (see worker.main).  `dialled` is the Dialled of the spool;
     `log` and `screen` are told what happens.  `troubles` are (TEMPORARY or PERMANENT, text), in order;
-    `did_not_come_up` says that the link did not come up, and is down.  `timer` gives seconds as time.monotonic does.
+    `did_not_come_up` says that the link did not come up, and is down; `reason` is why, one of the Reasons of
+    diallers.py, None if it came up.  `timer` gives seconds as time.monotonic does; `work(job)` starts what is done over
+    the link instead of a Worker, and can be used as one.
 
     What is paid for is each attempt that was answered, from its start until it failed, and the one that succeeded until
     it is hung up.  Of a link that is not dialled it is the whole call."""
 
-    def __init__(self, name, settings, dialled, log, screen, timer=time.monotonic):
+    def __init__(self, name, settings, dialled, log, screen, timer=time.monotonic, work=None):
         self.troubles = []
         self.did_not_come_up = False
+        self.reason = None
         self._name, self._settings = name, settings
         self._link = links.make(settings, report=self._attempt_failed, dials=self._dials)
         self._dialled, self._log, self._screen, self._timer = dialled, log, screen, timer
+        self._start_work = work or Worker
         self._tariff = tariff.make(settings)
         self._allowance = Allowance()
+        self.well = set()           # "link NAME" and the names of sessions of which nobody need be told any more
         self._may_stop = False
         self._worker = None
         self._is_starting = False   # the worker: it cannot be ended yet, and must not be left behind
         self._stopped_by = ""
         self._results = []
-        self._begun = 0
+        self._begun = self._now = 0
         self._since = None          # when what may have to be paid for began
         self._paid = []             # seconds of each call that was answered
         self._before = self._counted = None
         self._told = {"up": 0, "down": 0}       # octets of mail that the worker told of
+
+    @property
+    def was_stopped(self):
+        """Whether SIGTERM, SIGINT or SIGHUP came: then nothing more is to be dialled."""
+        return bool(self._stopped_by)
 
     def run(self, job, allowance, now):
         """Does it, within `allowance`, an Allowance; `now` in seconds since the epoch.  Nothing is raised: see
@@ -57,22 +67,23 @@ class Call:
         self._begun = self._since = self._timer()
         self._may_stop = True
         handlers = {s: signal.signal(s, self._stop) for s in _stops()}
+        self._now = now
         was_answered = False
         try:
-            if self._link.is_dialled and not self._link.is_up():
-                self._dialled.write(self._name, now)
-                self._screen.say(f"Bringing up link {self._name} ...")
             try:
                 self._link.up()
                 was_answered = True
                 self._log("link-up", link=self._name)
                 self._work(job)
+                self.well.add(f"link {self._name}")
             finally:
                 self._may_stop = False      # nothing stops the way down
                 self._down()
         except LinkError as error:
             self.did_not_come_up = not self.troubles
-            self._trouble(TEMPORARY, f"link {self._name}: {error}")
+            self.reason = error.reason
+            needs_person = error.reason == WRONG_PASSWORD or error.reason == NOT_THERE and self._link.is_dialled
+            self._trouble(PERMANENT if needs_person else TEMPORARY, f"link {self._name}: {error}")
         except Stopped as error:
             was_answered = True             # as far as we know
             self._trouble(TEMPORARY, f"stopped by {error}")
@@ -87,6 +98,10 @@ class Call:
     def hang_up(self):
         """Brings the link down that an earlier run left up."""
         self._down()
+
+    def interface(self):
+        """The name of the network interface that the link is while it is up, None where that is not known."""
+        return self._link.interface()
 
     def figures(self):
         """What the call took and carried, as the ledger has it: a dict."""
@@ -110,25 +125,38 @@ class Call:
         """What the calls that were answered cost; only the last carried anything."""
         if not self._settings["currency"]:
             return ""
-        costs = [self._tariff.cost(seconds, 0) for seconds in self._paid[:-1]]
-        costs += [self._tariff.cost(seconds, octets) for seconds in self._paid[-1:]]
-        return str(sum(costs, Decimal("0.00")))
+        return str(self._sum(self._paid, octets))
+
+    def _sum(self, calls, octets):
+        """What calls of so many seconds each cost, of which the last carried `octets`."""
+        costs = [self._tariff.cost(seconds, 0) for seconds in calls[:-1]]
+        return sum(costs + [self._tariff.cost(seconds, octets) for seconds in calls[-1:]], Decimal("0.00"))
 
     def _octets(self):
         """(octets up, octets down, how that is known)."""
         if self._counted:
             return (*self._counted, "interface")
-        sent, received = (sum(result[key] for result in self._results) for key in ("sent", "received"))
+        # A worker that was killed told what moved, but no results.
+        sent, received = (max(told, sum(result[key] for result in self._results))
+                          for key, told in (("sent", self._told["up"]), ("received", self._told["down"])))
         return (*tariff.with_headers(sent, received), "estimated") if sent or received else (0, 0, "estimated")
 
     # What is paid for
 
     def _dials(self, attempt):
-        """An attempt begins.  Raises LinkError if there is no time for it."""
+        """An attempt begins; gives how many seconds there are for it.  Raises LinkError if there are none, OSError if
+        it cannot be noted that we dial."""
+        self._since = self._timer()
         if used_up := self._used_up(0):
             raise LinkError(f"not dialled again: {used_up}")
-        self._since = self._timer()
+        if attempt == 1:
+            self._dialled.write(self._name, self._now)
+            self._screen.say(f"Bringing up link {self._name} ...")
         self._log("dials", link=self._name, attempt=attempt)
+        left = [self._allowance.seconds - sum(self._paid)]
+        if self._allowance.closes is not None:
+            left.append(self._allowance.closes - (self._since - self._begun))
+        return min(left)
 
     def _attempt_failed(self, attempt, error):
         self._pay(error.reason.name not in _UNANSWERED)
@@ -144,16 +172,17 @@ class Call:
     def _used_up(self, octets):
         """What of the call's allowance is used up, '' if nothing is."""
         now = self._timer()
-        paid = sum(self._paid) + (0 if self._since is None else now - self._since)
-        return self._allowance.used_up(paid, now - self._begun, octets, self._tariff.cost)
+        calls = [*self._paid, *([] if self._since is None else [now - self._since])]
+        cost = self._sum([*calls[:-1], *(seconds + WAY_DOWN for seconds in calls[-1:])], octets)
+        return self._allowance.used_up(sum(calls), now - self._begun, octets, cost)
 
     def _stop(self, number, _frame):
-        """Handles a signal: a worker is ended in order, anything else is broken off.  Unlike SIG_IGN it is not inherited
-        by the command that hangs up: that stays stoppable."""
+        """Handles a signal: a worker is ended in order, anything else is broken off.  Unlike SIG_IGN it is not
+        inherited by the command that hangs up: that stays stoppable."""
+        name = signal.Signals(number).name
+        self._stopped_by = self._stopped_by or f"stopped by {name}"
         if self._may_stop:
             self._may_stop = False
-            name = signal.Signals(number).name
-            self._stopped_by = f"stopped by {name}"
             if self._worker is not None:
                 self._worker.end(self._stopped_by)
             elif not self._is_starting:
@@ -171,8 +200,9 @@ class Call:
                     self._trouble(PERMANENT, f"link {self._name} MAY STILL BE UP: {error}")
                 continue
             self._log("link-down", link=self._name)
+            self.well.add(f"link {self._name} MAY STILL BE UP")
             try:
-                self._dialled.clear()
+                self._dialled.clear(self._name)
             except OSError as error:
                 self._trouble(TEMPORARY, f"the disk failed: {error}")
             return
@@ -180,8 +210,11 @@ class Call:
     def _work(self, job):
         """Runs the worker until it ends or the call's allowance is used up."""
         self._before = self._link.octets()
+        if used_up := self._used_up(0):
+            self._trouble(TEMPORARY, f"the call was ended: {used_up}")
+            return
         self._is_starting = True
-        self._worker = worker = Worker(job)
+        self._worker = worker = self._start_work(job)
         self._is_starting = False
         if self._stopped_by:
             worker.end(self._stopped_by)
@@ -210,6 +243,8 @@ class Call:
         for result in self._results:
             for kind, text in result["failures"]:
                 self._trouble(kind, text)
+            if all(kind != PERMANENT for kind, _ in result["failures"]):
+                self.well.add(result["name"])
 
     def _watch(self, worker, over):
         """Ends the worker as soon as the call's allowance is used up."""
@@ -224,10 +259,10 @@ class Call:
     def _moved(self):
         """What the interface counted since the link came up: (octets up, octets down), None where nothing counts."""
         after = self._link.octets()
-        if after is None:
+        if after is None or self._before is None:       # it may have counted since the machine was started
             return None
         # An interface that was made anew began at 0.
-        received, sent = (end - start if end >= start else end for start, end in zip(self._before or (0, 0), after))
+        received, sent = (end - start if end >= start else end for start, end in zip(self._before, after))
         return sent, received
 
     def _trouble(self, kind, text):

@@ -19,8 +19,9 @@ class Worker:
         self._process = subprocess.Popen(_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                          start_new_session=True)
         try:
-            self._process.stdin.write(json.dumps(job).encode())
-            self._process.stdin.close()
+            # It stays open: when it closes, mailcheck is gone, and the worker must not go on without it.
+            self._process.stdin.write(json.dumps(job).encode() + b"\n")
+            self._process.stdin.flush()
         except BrokenPipeError:
             pass        # it ended at once: its exit code says so
 

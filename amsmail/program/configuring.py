@@ -1,14 +1,18 @@
-"""What the three scripts that set a site up have in common: `SCRIPT NOUN VERB [NAME] [--KEY VALUE] ...` on a command line,
-and, without words, a dialogue.  Both come from the same table of questions (setup/forms.py)."""
+"""What the three scripts that set a site up have in common: `SCRIPT NOUN VERB [NAME] [--KEY VALUE] ...` on a command
+line, and, without words, a dialogue.  Both come from the same table of questions (setup/forms.py)."""
 
+import contextlib
 import json
+import signal
 import sys
 
 from amsmail.program import exits, options
 from amsmail.setup.dialogue import HELP, Back, Dialogue, Left
-from amsmail.site import config_file
+from amsmail.setup.passphrase import passphrase
+from amsmail.site import config_file, rules
 from amsmail.site.config_error import ConfigError
-from amsmail.site.draft import Draft
+from amsmail.site.draft import Conflict, Draft
+from amsmail.site.passwords import LOCK
 from amsmail.wire.value import Value
 
 STDIN, GENERATE = "--password-stdin", "--password-generate"
@@ -23,12 +27,13 @@ class Noun(Value):
 
 
 class Command:
-    """One command: `form`, `names` (the words behind the verb), `values` ({key: text} of the options that are keys of the
-    form), `flags`, `given` ({option: text} of the others), and the `draft` of mail.cfg."""
+    """One command: `form`, `names` (the words behind the verb), `values` ({key: text} of the options that are keys of
+    the form), `flags`, `given` ({option: text} of the others), and the `draft` of mail.cfg."""
 
     def __init__(self, form, names, values, flags, draft, given=()):
         self.form, self.names, self.values, self.flags, self.draft = form, names, values, flags, draft
         self.given = dict(given)
+        self._is_put = False
 
     @property
     def name(self):
@@ -44,14 +49,17 @@ class Command:
     def check(self, name, is_there=True):
         names = self.draft.names(self.form.section)
         if is_there and name not in names:
-            raise ConfigError([f"{self.draft.path}: [{self.form.section}]: there is no {self.form.noun} {name!r}; there "
-                               f"are: {', '.join(names) or 'none'}"])
+            raise ConfigError([f"{self.draft.path}: [{self.form.section}]: there is no {self.form.noun} {name!r}; "
+                               f"there are: {', '.join(names) or 'none'}"])
         if not is_there and name in names:
-            raise ConfigError([f"{self.draft.path}: [{self.form.section}]: there is a {self.form.noun} {name!r} already"])
+            raise ConfigError([f"{self.draft.path}: [{self.form.section}]: there is a {self.form.noun} {name!r} "
+                               "already"])
+        if not is_there and (expected := rules.name_problem(self.form.section, name)):
+            raise ConfigError([f"found {name!r}; expected {expected}"])
 
     def put(self, name=""):
         """Puts the values of the options into the draft.  Raises ConfigError."""
-        problems = []
+        problems, self._is_put = [], True
         for key, text in self.values.items():
             question, keys = self.form.question(key), self.form.keys(name, key)
             problem = config_file.expected(keys, text) if text and not question.is_hashed else ""
@@ -63,8 +71,16 @@ class Command:
         if problems:
             raise ConfigError(problems)
 
+    def check_used(self):
+        """Raises ConfigError where values were given and not put."""
+        if self.values and not self._is_put:
+            names = ", ".join(self.form.question(key).option for key in self.values)
+            raise ConfigError([f"{names}: of no use here; only add and set take what stands in mail.cfg"])
+
     def finish(self, text=""):
-        """Writes the draft, or with --dry-run only says how it would change.  Gives the exit code."""
+        """Writes the draft, or with --dry-run only says how it would change.  Gives the exit code.  Raises ConfigError,
+        also where the verb had no use for an option of the form."""
+        self.check_used()
         if not self.draft.is_changed:
             print(f"{self.draft.path}: nothing to change")
         elif "--dry-run" in self.flags:
@@ -74,12 +90,16 @@ class Command:
         else:
             self.draft.save()
             print(text or f"{self.draft.path}: written")
+            if GENERATE in self.flags:
+                print(f"The password is: {self.values['password']}")
         return exits.OK
 
 
 # What every noun can do
 
-def _list(command):
+def list_all(command):
+    """What is set: for people, or with --json for machines."""
+    command.check_used()
     form, draft = command.form, command.draft
     found = {name: _shown(form, draft, name) for name in (draft.names(form.section) if form.has_names else [""])}
     if "--json" in command.flags:
@@ -89,7 +109,12 @@ def _list(command):
         if name:
             print(name)
         indent = "  " if name else ""
-        print(*(f"{indent}{key} = {value}" for key, value in values.items()), sep="\n")
+        for key, value in values.items():
+            print(f"{indent}{key} = {value}")
+    if not form.has_names:
+        for question in form.questions:
+            if question.key not in found[""]:
+                print(f"#{question.key} = {question.default}".rstrip())
     if not found:
         print(f"There is no {form.noun}.")
     return exits.OK
@@ -97,8 +122,12 @@ def _list(command):
 
 def _shown(form, draft, name):
     """{key: text} of what is set; a secret only as being set."""
-    found = {question.key: draft.value(form.keys(name, question.key)) for question in form.questions}
-    return {key: "(not shown)" if form.question(key).is_secret else text for key, text in found.items() if text}
+    found = {question: draft.value(form.keys(name, question.key)) for question in form.questions}
+    return {question.key: _hidden(text) if question.is_secret else text for question, text in found.items() if text}
+
+
+def _hidden(text):
+    return "(locked)" if text.startswith(LOCK) else "(not shown)"
 
 
 def _add(command):
@@ -129,14 +158,17 @@ def _rename(command):
     return command.finish(f"{command.draft.path}: {command.form.noun} {old} is called {new} now")
 
 
-_OF_NAMES = {"list": _list, "add": _add, "set": _set, "rename": _rename, "delete": _delete}
-_OF_ONE = {"list": _list, "set": _set}
+_OF_NAMES = {"list": list_all, "add": _add, "set": _set, "rename": _rename, "delete": _delete}
+_OF_ONE = {"list": list_all, "set": _set}
 _FLAGS = ("--json", "--dry-run", "--yes", STDIN, GENERATE)
 
 
-def command(nouns, arguments, usage, default_config, more=()):
+def command(nouns, arguments, usage, default_config, more=(), draft=Draft):
     """Runs one command line `NOUN VERB ...`; `more` are options with a value that some verbs take besides those of the
-    forms.  Gives the exit code.  Raises ConfigError; a command line that is wrong ends the program."""
+    forms, `draft` makes a Draft of a path.  Gives the exit code.  Raises ConfigError; a command line that is wrong ends
+    the program."""
+    if arguments[0].startswith("-"):
+        options.parse(usage, arguments)         # --help, or what is wrong with it
     noun = nouns.get(arguments[0])
     if noun is None:
         options.wrong(usage, f"expected {' or '.join(nouns)}, found {arguments[0]!r}")
@@ -148,19 +180,39 @@ def command(nouns, arguments, usage, default_config, more=()):
         options.wrong(usage, f"{arguments[0]}: expected {' or '.join(verbs)}, found {verb!r}")
     given = dict(pairs)
     values = {keys[option]: text for option, text in given.items() if option in keys}
-    if STDIN in flags:
-        values["password"] = password_from_stdin()
-    return verbs[verb](Command(noun.form, words, values, flags, Draft(given.get("--config", default_config)),
+    _check_password_options(noun, usage, flags)
+    take_password(values, flags)
+    return verbs[verb](Command(noun.form, words, values, flags, draft(given.get("--config", default_config)),
                                {option: text for option, text in given.items() if option in more}))
 
 
+def take_password(values, flags):
+    """Adds the password that the options ask for to values, {key: text}: from standard input, or made up.  Raises
+    ConfigError."""
+    if STDIN in flags and GENERATE in flags:
+        raise ConfigError([f"expected either {STDIN} or {GENERATE}"])
+    if STDIN in flags:
+        values["password"] = password_from_stdin()
+    if GENERATE in flags:
+        values["password"] = passphrase()
+
+
+def _check_password_options(noun, usage, flags):
+    asked = flags & {STDIN, GENERATE}
+    secrets = [question for question in noun.form.questions if question.is_secret]
+    if asked and not any(question.is_hashed or GENERATE not in asked for question in secrets):
+        options.wrong(usage, f"{asked.pop()} is no option of {noun.form.noun}")
+
+
 def password_from_stdin():
+    """A password, the next line of standard input.  Raises ConfigError."""
     try:
         password = sys.stdin.readline().rstrip("\r\n")
     except UnicodeDecodeError:
         password = ""
     if not 0 < len(password) <= 1000 or not password.isprintable():
-        raise ConfigError([f"{STDIN}: expected a line of 1 to 1000 printable characters, in UTF-8; nothing was changed"])
+        raise ConfigError([f"{STDIN}: expected a line of 1 to 1000 printable characters, in UTF-8; nothing was "
+                           "changed"])
     return password
 
 
@@ -170,40 +222,48 @@ _DONE = "done"
 
 
 def dialogue(title, entries, draft, talk=None):
-    """Offers `entries`, {text: function(Dialogue, Draft)}, until the person has done and what was said is written.  Gives
-    the exit code."""
+    """Offers `entries`, {text: function(Dialogue, Draft)}, until the person has done and what was said is written.
+    Gives the exit code."""
+    draft.check_writable()
     talk = talk or Dialogue()
     talk.say(title, f"The file is {draft.path}.", HELP)
     try:
         _menu(talk, entries, draft)
-    except Left:
-        return _left(talk)
+    except (Left, KeyboardInterrupt) as error:      # Ctrl-C may come between two questions, too
+        return _left(talk, error)
     return talk.do_the_rest()
 
 
-def first(title, ask, draft, ending, talk=None):
-    """A dialogue that makes the file: `ask(Dialogue, Draft)`, from the beginning where the person goes back from the first
-    question.  Gives the exit code."""
+def first(title, ask, draft, ending, talk=None, entries=None):
+    """A dialogue that makes the file, or what a file cannot do without: `ask(Dialogue, Draft)`, from the beginning
+    where the person goes back from the first question. Who does not want to write it goes on with the menu of
+    `entries`, or without them from the beginning. Gives the exit code."""
+    draft.check_writable()
     talk = talk or Dialogue()
-    talk.say(title, f"The file will be {draft.path}.", HELP, "")
+    talk.say(title, f"The file {'will be' if draft.is_new else 'is'} {draft.path}.", HELP, "")
     try:
         while True:
             try:
                 ask(talk, draft)
             except Back:
                 draft.undo_all()
-                talk.say("From the beginning:")
+                talk.say("That was the first question.  From the beginning:")
                 continue
             if _finish(talk, draft):
                 break
-    except Left:
-        return _left(talk)
+            if entries:
+                _menu(talk, entries, draft)
+                break
+            draft.undo_all()
+            talk.say("From the beginning:")
+    except (Left, KeyboardInterrupt) as error:      # Ctrl-C may come between two questions, too
+        return _left(talk, error)
     talk.say(ending)
     return talk.do_the_rest()
 
 
-def _left(talk):
-    talk.say("Nothing was written.")
+def _left(talk, error):
+    talk.say(*([] if isinstance(error, Left) else [""]), "Nothing was written.")
     return exits.USAGE
 
 
@@ -211,34 +271,61 @@ def _menu(talk, entries, draft):
     while True:
         talk.say("")
         try:
-            answer = talk.choose("What now", [*((text, "") for text in entries), (_DONE, "")],
-                                 "" if draft.is_changed else _DONE)
+            answer = talk.choose("What now", [*((text, "") for text in entries), (_DONE, "")], _DONE,
+                                 "Done shows the change, and asks whether to write it.")
             if answer == _DONE:
                 if _finish(talk, draft):
                     return
             else:
-                entries[answer](talk, draft)
+                talk.steps(draft, lambda: entries[answer](talk, draft))
         except Back:
             continue        # to the menu
 
 
 def _finish(talk, draft):
-    """Shows the change and asks whether to write it.  Whether the person has done.  Raises Back and Left."""
-    if not draft.is_changed:
-        return True
-    if problems := draft.problems():
-        talk.say("This cannot be written yet:", *(f"  {problem}" for problem in problems))
-        return False
-    talk.say("", *draft.diff(), "")
-    if not talk.yes("Write this"):
-        if talk.yes("Forget it, then", otherwise=False):
+    """Shows the change and asks whether to write it.  Whether the person has done.  Raises Left."""
+    while draft.is_changed:
+        if problems := draft.problems():
+            talk.say("This cannot be written yet:", *(f"  {problem}" for problem in problems))
+            return _forget(talk, draft)
+        talk.say("", f"{draft.path} will say:" if draft.is_new else "The change:")
+        talk.show(*draft.diff(), "")
+        try:
+            if not talk.yes("Write this"):
+                return _forget(talk, draft)
+            with _undisturbed():
+                draft.save()
+        except Back:
+            return False
+        except Conflict as error:
+            talk.say(*error.problems, "Here is your change to the file as it is now.")
+            draft.take_over()
+            continue
+        except ConfigError as error:
+            talk.say(*error.problems)
+            return False
+        talk.say(f"Written; the file as it was is {draft.path}.previous." if draft.had_previous else "Written.")
+    return True
+
+
+def _forget(talk, draft):
+    """Asks whether to forget what was said.  Whether the person has done, which is not so.  Raises Left."""
+    try:
+        if talk.yes("Forget all that was said", otherwise=False):
+            if draft.is_new:
+                raise Left
             draft.undo_all()
             talk.forget_the_rest()
-        return False
+    except Back:
+        pass        # to where "Write this" was answered with no, too
+    return False
+
+
+@contextlib.contextmanager
+def _undisturbed():
+    """Ctrl-C does not count within: what is said afterwards must be true."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        draft.save()
-    except ConfigError as error:
-        talk.say(*error.problems)
-        return False
-    talk.say(f"Written; the file as it was is {draft.path}.previous." if draft.had_previous else "Written.")
-    return True
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

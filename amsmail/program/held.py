@@ -27,12 +27,9 @@ def decide(path, choices):
     messages = HeldMail(spool).list()
     found = [(option, identity, [message for message in messages if identity and message.id.startswith(identity)])
              for option, identity in choices]
-    wrong = [(identity, len(fitting)) for _, identity, fitting in found if len(fitting) != 1]
-    for identity, count in wrong:
-        print(f"mailcheck: {count or 'no'} held messages have an identity that begins with {identity!r}",
-              file=sys.stderr)
+    wrong = list(_problems(found))
     if wrong:
-        print("Nothing was changed.", file=sys.stderr)
+        print(*(f"mailcheck: {problem}" for problem in wrong), "Nothing was changed.", sep="\n", file=sys.stderr)
         return exits.USAGE
     log = Log(job_sink("mailcheck", spool.state("mailcheck.log")), new_session())
     for option, _, (message,) in found:
@@ -40,6 +37,16 @@ def decide(path, choices):
         decisions.decide(spool, log, message, state, decisions.OPERATOR)
         print(f"{message.id}: {words}")
     return exits.OK
+
+
+def _problems(found):
+    """Why what was asked for cannot be done; `found` are (option, ID, the HeldMessages whose identities begin so)."""
+    options = {}
+    for option, identity, fitting in found:
+        if len(fitting) != 1:
+            yield f"{len(fitting) or 'no'} held messages have an identity that begins with {identity!r}"
+        elif options.setdefault(fitting[0].id, option) != option:
+            yield f"{fitting[0].id} can be released or deleted, not both"
 
 
 def lines(spool):

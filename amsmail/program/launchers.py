@@ -13,7 +13,8 @@ import amsmail
 from amsmail.program import exits
 from amsmail.site.config import DEFAULT_PATH
 
-PROGRAMS = {"smtpd": "smtpd", "pop3d": "pop3d", "amsd": "serve", "mailcheck": "mailcheck", "mailcfg": "mailcfg"}
+PROGRAMS = {"smtpd": "smtpd", "pop3d": "pop3d", "amsd": "serve", "mailcheck": "mailcheck", "mailcfg": "mailcfg",
+            "mailtransportcfg": "mailtransportcfg", "mailcheckcfg": "mailcheckcfg"}
 
 _TEMPLATE = """\
 {start}

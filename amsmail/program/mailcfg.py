@@ -9,12 +9,16 @@ from amsmail.site import libraries
 from amsmail.site.config import DEFAULT_PATH
 from amsmail.site.config_error import ConfigError
 
-USAGE = """usage: mailcfg [mail.cfg]
-       mailcfg new --hostname NAME --domain DOMAIN --box BOX [--addresses LIST] [--password-stdin]
+USAGE = """\
+usage: mailcfg [mail.cfg]
+       mailcfg new --hostname NAME --domain DOMAIN --box BOX [--addresses LIST]
+               [--password-stdin | --password-generate] [--spool FOLDER]
        mailcfg site|limits|certificate|queue [list | set --KEY VALUE ...]
-       mailcfg domain|box [list | add NAME | set NAME | rename OLD NEW | delete NAME] [--KEY VALUE ...]
-       mailcfg box add|set NAME [--password-stdin | --password-generate]
-       mailcfg box lock|unlock NAME    mailcfg box delete NAME [--mail keep|remove|give --to BOX]
+       mailcfg domain|box [list | add NAME | set NAME] [--KEY VALUE ...]
+       mailcfg domain|box rename OLD NEW       mailcfg domain delete NAME
+       mailcfg box|queue ... [--password-stdin | --password-generate]
+       mailcfg box lock|unlock NAME
+       mailcfg box delete NAME [--mail keep|remove | --mail give --to BOX]
        mailcfg box adopt NAME --to BOX
        mailcfg network [list | add NETWORK | delete NETWORK]
        mailcfg certificate make [--certificate FILE --key FILE]
@@ -22,8 +26,9 @@ USAGE = """usage: mailcfg [mail.cfg]
        mailcfg import mail SOURCE [--box BOX]
        mailcfg check [--file] [--json] [mail.cfg]
        mailcfg password [--stdin] [--box BOX [mail.cfg]]
---config FILE   another mail.cfg        --dry-run   only show what would change
---json          list for machines       --KEY       as in mail.cfg(5), with hyphens: --relay-from
+--config FILE   another mail.cfg       --dry-run   only show what would change
+--json          list for machines
+--KEY           as in mail.cfg(5), with hyphens: --relay-from for relay_from
 Without words it is a dialogue."""
 
 
@@ -31,7 +36,7 @@ def main(arguments, default_config=DEFAULT_PATH):
     """Runs mailcfg; gives the exit code."""
     libraries.reach()       # before what needs them is imported
     try:
-        if not arguments or len(arguments) == 1 and os.path.isabs(arguments[0]):
+        if not arguments or len(arguments) == 1 and _is_path(arguments[0]):
             from amsmail.program import mailcfg_dialogue
             return mailcfg_dialogue.run(arguments[0] if arguments else default_config)
         from amsmail.program import mailcfg_commands
@@ -39,3 +44,8 @@ def main(arguments, default_config=DEFAULT_PATH):
     except ConfigError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
         return exits.CONFIG
+
+
+def _is_path(word):
+    """Whether this is a mail.cfg and no word of a command, which all are letters."""
+    return word[0:1] != "-" and (os.sep in word or "." in word)

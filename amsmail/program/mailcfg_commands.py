@@ -1,55 +1,50 @@
 """What mailcfg does on a command line."""
 
-import os
 import sys
 
 from amsmail.program import boxes, certificates, configuring, exits, options
 from amsmail.program.configuring import Noun
+from amsmail.setup import boxmail
 from amsmail.setup.forms import FORMS
 from amsmail.site import config
 from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Draft
+from amsmail.store.spool import SpoolError
 
 
 def run(arguments, usage, default_config):
     """Runs it; gives the exit code.  Raises ConfigError."""
     if arguments[0] in _VERBS:
         return _VERBS[arguments[0]](arguments[1:], usage, default_config)
-    return configuring.command(NOUNS, arguments, usage, default_config, ("--mail", "--to"))
+    more = next((_MORE[verb] for verb in arguments[1:] if verb in _MORE), ()) if arguments[0] == "box" else ()
+    return configuring.command(NOUNS, arguments, usage, default_config, more)
+
+
+_MORE = {"delete": ("--mail", "--to"), "adopt": ("--to",)}      # options of what can be done with a box
 
 
 # Boxes
 
-def _generated(command):
-    """A password that is made up, where one is asked for."""
-    if configuring.GENERATE not in command.flags:
-        return ""
-    from amsmail.setup.passphrase import passphrase
-    command.values["password"] = passphrase()
-    return f"\nThe password of {command.name} is: {command.values['password']}"
-
-
-def _box_add(command):
-    name = command.one_name(is_there=False)
-    said = _generated(command)
-    command.draft.add(("boxes", name))
-    command.put(name)
-    return command.finish(f"{command.draft.path}: box {name} added{said}")
-
-
-def _box_set(command):
-    name = command.one_name()
-    said = _generated(command)
-    command.put(name)
-    return command.finish(f"{command.draft.path}: box {name} changed{said}")
+def _list(command):
+    """The boxes, and mail in the spool that belongs to none, as far as this user may look."""
+    code = configuring.list_all(command)
+    try:
+        strays = {} if "--json" in command.flags else boxmail.strays(config.load(command.draft.path))
+    except (ConfigError, SpoolError, OSError):
+        strays = {}         # nothing but the boxes was asked for; `mailcfg check` says what is wrong
+    for name, count in strays.items():
+        print(f"{name} is no box, and has mail, {count}: `mailcfg box adopt {name} --to BOX` moves it")
+    return code
 
 
 def _lock(command):
     from amsmail.site.passwords import LOCK
     keys = ("boxes", command.one_name(), "password")
     hashed = command.draft.value(keys)
-    if hashed and not hashed.startswith(LOCK):
+    if not hashed:
+        raise ConfigError([f"box {command.name} has no password: nobody can log in to it anyway"])
+    if not hashed.startswith(LOCK):
         command.draft.set(keys, LOCK + hashed)
     return command.finish(f"{command.draft.path}: nobody can log in to box {command.name} now; it still gets its mail")
 
@@ -83,7 +78,9 @@ def _box_delete(command):
         raise ConfigError(["expected --mail keep, --mail remove, or --mail give --to BOX"])
     if to:
         command.check(to)
-    command.draft.drop(("boxes", name))
+    if to == name:
+        raise ConfigError([f"--to: found {to!r}; expected another box than the one that is deleted"])
+    boxes.delete(command.draft, name, to)
     code = command.finish(f"{command.draft.path}: box {name} deleted")
     return code if "--dry-run" in command.flags else boxes.settle(command.draft.path, name, what, to)
 
@@ -94,6 +91,8 @@ def _adopt(command):
         raise ConfigError(["expected: mailcfg box adopt NAME --to BOX"])
     command.check(command.name, is_there=False)
     command.check(command.given["--to"])
+    if "--dry-run" in command.flags:
+        raise ConfigError(["box adopt changes nothing in mail.cfg that --dry-run could show"])
     return boxes.settle(command.draft.path, command.name, "give", command.given["--to"])
 
 
@@ -123,18 +122,27 @@ def _network(change):
             raise ConfigError([f"found {command.name!r}; expected a network such as 192.168.7.0/24: {error}"]) from None
         found = change(_networks(command), command.name)
         command.draft.set(("site", "relay_from"), ", ".join(found))
-        return command.finish(f"{command.draft.path}: without a login these may send to anywhere: {', '.join(found)}")
+        return command.finish(f"{command.draft.path}: without a login these may send to anywhere: "
+                              f"{', '.join(found) or 'nobody'}")
     return run
+
+
+def _with(found, network):
+    return [*dict.fromkeys([*found, network])]
+
+
+def _without(found, network):
+    if network not in found:
+        raise ConfigError([f"[site] relay_from: there is no network {network!r}; there are: "
+                           f"{', '.join(found) or 'none'}"])
+    return [each for each in found if each != network]
 
 
 # The certificate
 
 def _certificate_make(command):
-    folder = os.path.dirname(command.draft.path)
-    paths = [command.values.get(key) or os.path.join(folder, name)
-             for key, name in (("certificate", "cert.pem"), ("key", "key.pem"))]
-    print(certificates.make_for(command.draft, *paths))
-    return command.finish()
+    said = certificates.make_for(command.draft, *(command.values.pop(key, "") for key in ("certificate", "key")))
+    return command.finish(said)
 
 
 # A new site
@@ -149,21 +157,21 @@ def _new(arguments, usage, default):
     if missing or words:
         options.wrong(usage, f"missing: {', '.join(missing)}" if missing else f"what is {words[0]!r}?")
     path = given.get("--config", default)
-    draft = Draft(path, newsite.lines(given.get("--spool", DEFAULT_SPOOL)))
+    draft = Draft(path, newsite.lines(DEFAULT_SPOOL))
     if not draft.is_new:
-        raise ConfigError([f"{path}: is there already; mailcfg changes it"])
-    draft.set(("site", "hostname"), given["--hostname"])
-    draft.set(("site", "postmaster"), given["--box"])
-    draft.add(("domains", given["--domain"]))
-    draft.add(("boxes", given["--box"]))
+        raise ConfigError([f"{draft.path}: is there already; `mailcfg` without words changes it"])
+    configuring.Command(FORMS["site"], [], {
+        "hostname": given["--hostname"], "postmaster": given["--box"], "spool": given.get("--spool", DEFAULT_SPOOL)},
+        flags, draft).put()
+    for noun in "domain", "box":
+        configuring.Command(FORMS[noun], [given[f"--{noun}"]], {}, flags, draft).one_name(is_there=False)
+        draft.add((FORMS[noun].section, given[f"--{noun}"]))
     command = configuring.Command(FORMS["box"], [given["--box"]], {}, flags, draft)
     if "--addresses" in given:
         command.values["addresses"] = given["--addresses"]
-    if configuring.STDIN in flags:
-        command.values["password"] = configuring.password_from_stdin()
-    said = _generated(command)
+    configuring.take_password(command.values, flags)
     command.put(given["--box"])
-    return command.finish(f"{draft.path}: written{said}")
+    return command.finish()
 
 
 # What mailcfg could do before there was a dialogue, and the imports
@@ -244,7 +252,7 @@ def _asked():
 
 def _import(arguments, usage, default):
     from amsmail.program import importing
-    return importing.boxes(arguments, usage, default)
+    return importing.run(arguments, usage, default)
 
 
 NOUNS = {
@@ -253,10 +261,10 @@ NOUNS = {
     "certificate": Noun(FORMS["certificate"], {"make": _certificate_make}),
     "queue": Noun(FORMS["queue"]),
     "domain": Noun(FORMS["domain"]),
-    "box": Noun(FORMS["box"], {"add": _box_add, "set": _box_set, "lock": _lock, "unlock": _unlock,
-                               "rename": _box_rename, "delete": _box_delete, "adopt": _adopt}),
+    "box": Noun(FORMS["box"], {"list": _list, "lock": _lock, "unlock": _unlock, "rename": _box_rename,
+                               "delete": _box_delete,
+                               "adopt": _adopt}),
     "network": Noun(FORMS["site"].but(noun="network"), {
-        "list": _network_list, "add": _network(lambda found, name: [*dict.fromkeys([*found, name])]),
-        "delete": _network(lambda found, name: [each for each in found if each != name])}),
+        "list": _network_list, "add": _network(_with), "delete": _network(_without)}),
 }
 _VERBS = {"new": _new, "check": _check, "password": _password, "import": _import}

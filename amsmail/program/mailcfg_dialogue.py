@@ -4,8 +4,10 @@ import os
 import socket
 
 from amsmail.program import boxes, certificates, configuring
-from amsmail.setup import newsite
+from amsmail.setup import newsite, onboard
+from amsmail.setup.dialogue import Back
 from amsmail.setup.forms import FORMS
+from amsmail.setup.passphrase import passphrase
 from amsmail.site import networks, rules
 from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.site.config_error import ConfigError
@@ -14,45 +16,94 @@ from amsmail.site.draft import Draft
 _NEXT = """\
 Next: mailtransportcfg (the provider), mailcheckcfg (the links), and `mailcfg check`, which finds what is wrong."""
 
+_LOOPBACK = "127.0.0.0/8, ::1"
+
 
 def run(path):
     """The dialogue about the mail.cfg at `path`.  Gives the exit code.  Raises ConfigError."""
     if os.path.exists(path):
         return configuring.dialogue("mailcfg: this site, its boxes, and who may do what.", _ENTRIES, Draft(path))
     draft = Draft(path, newsite.lines(DEFAULT_SPOOL))
-    return configuring.first("There is no mail.cfg yet: a new site.", _new_site, draft, _NEXT)
+    return configuring.first("There is no mail.cfg yet: a new site.", _new_site, draft, _NEXT, entries=_ENTRIES)
 
 
 def _new_site(talk, draft):
     """Asks what a site cannot do without."""
-    host = socket.getfqdn()
-    talk.fill(FORMS["site"].but(questions=FORMS["site"].questions[:1]), draft,
-              suggestions={"hostname": host if "." in host and "localhost" not in host else ""})
-    domain = _name(talk, draft, FORMS["domain"], "", draft.value(("site", "hostname")).partition(".")[2])
-    draft.add(("domains", domain))
-    talk.say("", "Now the drop boxes: one for each person or post on board. The first one is postmaster, too: it gets what "
-             "is for nobody else.")
-    box = _new_box(talk, draft, "captain")
-    draft.set(("site", "postmaster"), box)
+    talk.steps(
+        draft,
+        lambda: _first_domain(talk, draft),
+        lambda: _hostname(talk, draft),
+        lambda: _first_box(talk, draft),
+        lambda: _more_boxes(talk, draft),
+        lambda: _machines(talk, draft))
+
+
+def _first_domain(talk, draft):
+    talk.say("First the domain: what stands behind the @ of your addresses.")
+    host = socket.gethostname()
+    draft.add(("domains", _name(talk, draft, FORMS["domain"], suggestion=host.partition(".")[2])))
+
+
+def _hostname(talk, draft):
+    domain, host = draft.names("domains")[0], socket.gethostname()
+    talk.fill(FORMS["site"], draft, only=("hostname",), suggestions={
+        "hostname": host if host.endswith(f".{domain}") else f"mail.{domain}"})
+
+
+def _first_box(talk, draft):
+    talk.say("", "Now the drop boxes: one for each person or post on board.  The first one is postmaster, too: it gets "
+             "what is for nobody else.")
+    draft.set(("site", "postmaster"), _new_box(talk, draft, "captain"))
+    talk.say("")
+
+
+def _more_boxes(talk, draft):
     while talk.yes("One more box", otherwise=False):
-        _new_box(talk, draft)
+        try:
+            talk.steps(draft, lambda: _new_box(talk, draft))
+        except Back:
+            continue        # no box after all
+
+
+def _machines(talk, draft):
+    talk.say("")
     if talk.yes("Will mail programs on other machines than this one use it"):
         _open_to(talk, draft)
 
 
 def _open_to(talk, draft):
     """Networks on board, and a certificate for their mail programs."""
-    network = talk.text("The network that they are in, such as 192.168.7.0/24", hint="Whoever is in it may send to "
-                        "anywhere without a login: only machines of this ship or station. Nothing: all must log in.",
-                        wrong=lambda answer: _no_network(answer) if answer else "")
+    if here := onboard.networks():
+        talk.say(f"This machine is in {', '.join(here)}.")
+    talk.steps(draft, lambda: _network(talk, draft), lambda: _encryption(talk, draft))
+
+
+def _network(talk, draft):
+    network = talk.text("The network that they are in, or nothing",
+                        hint="Such as 192.168.7.0/24.  Whoever is in it may "
+                        "send to anywhere without a login: only machines of this ship or station, never strangers'.  "
+                        "Nothing: all must log in.", wrong=lambda answer: _no_network(answer) if answer else "")
     if network:
-        draft.set(("site", "relay_from"), f"127.0.0.0/8, ::1, {network}")
+        _add_network(draft, ("site", "relay_from"), network)
+
+
+def _add_network(draft, keys, network):
+    there = draft.value(keys, _LOOPBACK).replace(",", " ").split()
+    draft.set(keys, ", ".join(dict.fromkeys([*there, network])))
+
+
+def _encryption(talk, draft):
     if draft.value(("tls", "certificate")):
-        return
-    if talk.yes("Make a certificate, so that their passwords cannot be read on the way"):
+        talk.say("They can log in with TLS: there is a certificate.")
+    elif talk.yes("Make a certificate, so that their passwords cannot be read on the way"):
         _certificate(talk, draft)
-    elif network and talk.yes("Let them log in without encryption, then", otherwise=False):
-        draft.set(("tls", "cleartext_login_from"), f"127.0.0.0/8, ::1, {network}")
+    else:
+        network = talk.text("The network that may log in without encryption, or nothing",
+                            hint="In it a password can be "
+                            "read by whoever listens.  Nothing: programs on other machines cannot log in, and so not "
+                            "fetch mail.", wrong=lambda answer: _no_network(answer) if answer else "")
+        if network:
+            _add_network(draft, ("tls", "cleartext_login_from"), network)
 
 
 def _no_network(text):
@@ -64,11 +115,18 @@ def _no_network(text):
 
 
 def _certificate(talk, draft):
-    folder = os.path.dirname(draft.path)
     try:
-        talk.say(certificates.make_for(draft, os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")))
+        talk.say(certificates.make_for(draft))
     except ConfigError as error:
         talk.say(*(f"  {problem}" for problem in error.problems))
+
+
+def _set_certificate(talk, draft):
+    form = FORMS["certificate"]
+    if talk.yes("Make a new certificate", otherwise=not draft.value(("tls", "certificate"))):
+        _certificate(talk, draft)
+        form = form.but(questions=[form.question("cleartext_login_from")])
+    talk.fill(form, draft)
 
 
 # Names
@@ -79,7 +137,7 @@ def _name(talk, draft, form, now="", suggestion=""):
 
     def wrong(answer):
         if answer in taken and answer != now:
-            return f"a name that is not taken: {', '.join(taken)}"
+            return f"a name that is not taken, as these are: {', '.join(taken)}"
         return rules.name_problem(form.section, answer)
     return talk.text(form.naming[0], now or suggestion, form.naming[1], wrong)
 
@@ -96,35 +154,48 @@ def _pick(talk, draft, form):
 # Boxes
 
 def _new_box(talk, draft, suggestion=""):
-    form = FORMS["box"]
-    name = _name(talk, draft, form, suggestion=suggestion)
-    draft.add(("boxes", name))
-    talk.fill(form.but(questions=form.questions[:1]), draft, name)
-    _password(talk, draft, name)
-    return name
+    """Asks for a box; gives its name."""
+    form, names = FORMS["box"], [suggestion]
+
+    def name():
+        names.append(_name(talk, draft, form, suggestion=names[-1]))
+        draft.add(("boxes", names[-1]))
+    talk.steps(draft, name, lambda: talk.fill(form, draft, names[-1], only=("addresses",)),
+               lambda: _password(talk, draft, names[-1]))
+    return names[-1]
 
 
 def _password(talk, draft, name):
-    keys, question = ("boxes", name, "password"), FORMS["box"].question("password")
-    how = talk.choose(f"A password for {name}", [("type", "you type one"), ("make", "one is made up and shown once"),
+    """Asks how the box gets a password, and for it."""
+    how = talk.choose(f"A password for {name}", [("make", "one is made up and shown once"), ("type", "you type one"),
                                                  ("none", "nobody can log in to it")], "make")
-    if how == "make":
-        from amsmail.setup.passphrase import passphrase
-        password = passphrase()
-        talk.say(f"  The password of {name} is: {password}", "  Write it down: it is not kept here.")
-        draft.set(keys, question.kept(password))
-    elif how == "type" and (password := talk.secret(question.text)):
-        draft.set(keys, question.kept(password))
-    elif how == "none":
-        draft.set(keys, None)
+    _PASSWORDS[how](talk, draft, name, FORMS["box"].question("password"))
+
+
+def _make_password(talk, draft, name, question):
+    password = passphrase()
+    talk.say(f"  The password of {name} is: {password}", "  Write it down: it is not kept here.")
+    draft.set(("boxes", name, "password"), question.kept(password))
+
+
+def _type_password(talk, draft, name, question):
+    talk.fill(FORMS["box"], draft, name, only=("password",))
+    if not draft.value(("boxes", name, "password")):
+        talk.say(f"  {name} has no password: nobody can log in to it.")
+
+
+def _no_password(_talk, draft, name, _question):
+    draft.set(("boxes", name, "password"), None)
+
+
+_PASSWORDS = {"make": _make_password, "type": _type_password, "none": _no_password}
 
 
 def _change_box(talk, draft):
     form = FORMS["box"]
     if name := _pick(talk, draft, form):
-        talk.fill(form.but(questions=form.questions[:1]), draft, name)
-        if talk.yes("Change its password", otherwise=False):
-            _password(talk, draft, name)
+        talk.steps(draft, lambda: talk.fill(form, draft, name, only=("addresses",)),
+                   lambda: talk.yes("Change its password", otherwise=False) and _password(talk, draft, name))
 
 
 def _rename_box(talk, draft):
@@ -141,11 +212,14 @@ def _delete_box(talk, draft):
     if not name:
         return
     others = [other for other in draft.names("boxes") if other != name]
+    if not others:
+        talk.say(f"{name} is the only box; a site needs one, for postmaster.")
+        return
     what = talk.choose(f"What becomes of the mail in {name}", [
-        ("keep", "it stays in the spool, where `mailcfg box adopt` finds it"),
-        *([("give", "another box gets it")] if others else []), ("remove", "it is removed")], "keep")
+        ("keep", "it stays in the spool, where `mailcfg box adopt` finds it"), ("give", "another box gets it"),
+        ("remove", "it is removed")], "keep")
     to = talk.choose("Which box gets it", [(other, "") for other in others]) if what == "give" else ""
-    draft.drop(("boxes", name))
+    boxes.delete(draft, name, to)
     talk.after(lambda: boxes.settle(draft.path, name, what, to))
 
 
@@ -176,7 +250,7 @@ _ENTRIES = {
     "delete a domain": _delete_domain,
     "site: name, postmaster, networks": _form("site"),
     "machines on board": _open_to,
-    "certificate": _form("certificate"),
+    "certificate": _set_certificate,
     "limits": _form("limits"),
     "waiting mail": _form("queue"),
 }

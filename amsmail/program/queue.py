@@ -7,6 +7,7 @@ import textwrap
 import time
 
 from amsmail.program import exits, options
+from amsmail.program.screen import tell
 from amsmail.site import config, libraries
 from amsmail.site.config import DEFAULT_PATH
 from amsmail.site.identity import become_owner_of
@@ -18,6 +19,7 @@ from amsmail.store.spool import Spool, SpoolError
 from amsmail.transport import waiting
 from amsmail.transport.waiting import in_octets
 from amsmail.wire.envelope import EnvelopeError
+from amsmail.wire.text import printable
 
 USAGE = """usage: mailcheck queue [list] [--json] [--config mail.cfg]
        mailcheck queue hold|release|expire ID [ID...] [--config mail.cfg]
@@ -93,7 +95,7 @@ class _Desk:
             for entry in (exact or fitting)[:1]:
                 found[entry.uid] = entry
             if not fitting:
-                problems.append(f"no message in the queue has an identity that begins with {_shown(beginning)}")
+                problems.append(f"no message in the queue has an identity that begins with {printable(beginning)}")
             elif not exact and len(fitting) > 1:
                 problems.append("\n  ".join([f"{len(fitting)} messages have an identity that begins with {beginning}:",
                                              *(entry.uid for entry in fitting)]))
@@ -107,7 +109,7 @@ class _Desk:
 
     def done(self, entry, event, words):
         """Says and logs what was done with a message."""
-        _say(f"{entry.uid}: {words}")
+        tell(f"{entry.uid}: {words}")
         self.log(f"queue-{event}", id=entry.uid, by="operator")
 
 
@@ -119,11 +121,11 @@ def _list(desk, flags, _words):
         print(json.dumps(found, indent=1))
         return exits.OK
     for row in found:
-        _say("\n".join(_lines(row, desk.now)))
+        tell(*_lines(row, desk.now))
     held = sum(bool(row.get("held")) for row in found)
     octets = in_octets(sum(row.get("octets", 0) for row in found))
     count = f"{len(found)} message{'' if len(found) == 1 else 's'}"
-    _say(f"{count}, {octets}" + (f"; {held} of them held" if held else "") if found else "The queue is empty.")
+    tell(f"{count}, {octets}" + (f"; {held} of them held" if held else "") if found else "The queue is empty.")
     return exits.OK
 
 
@@ -140,7 +142,7 @@ def _release(desk, _flags, words):
         sendable = {entry.uid for entry in desk.queue.sendable()}
         for entry in desk.find(words):
             if entry.uid in sendable:
-                _say(f"{entry.uid}: was not held")
+                tell(f"{entry.uid}: was not held")
                 continue
             desk.queue.release(entry, desk.now, freed=True)
             desk.done(entry, "released", "released")
@@ -248,16 +250,5 @@ def _lines(row, now):
 
 
 def _wrapped(text):
-    return textwrap.wrap(_shown(text), _COLUMNS, initial_indent="    ", subsequent_indent="      ",
+    return textwrap.wrap(text, _COLUMNS, initial_indent="    ", subsequent_indent="      ",
                          break_long_words=False, break_on_hyphens=False)
-
-
-def _shown(text):
-    """What came from elsewhere, fit for a terminal: no character that could move its cursor."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def _say(text):
-    """Prints, also what the terminal has no characters for."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -9,6 +9,7 @@ import time
 
 from amsmail.link import bill, ledger
 from amsmail.program import exits, options
+from amsmail.program.screen import tell
 from amsmail.site import config, libraries
 from amsmail.site.config import DEFAULT_PATH
 
@@ -111,9 +112,9 @@ def chart(made):
 
 def _print(text):
     """Prints the bill; gives the exit code."""
-    sys.stdout.reconfigure(errors="backslashreplace")       # a name that the terminal has no letters for
     try:
-        print(text, flush=True)
+        tell(*text.split("\n"))
+        sys.stdout.flush()
         return exits.OK
     except OSError as error:
         # Otherwise the interpreter would try once more at its end, and complain.

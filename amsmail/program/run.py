@@ -1,10 +1,13 @@
-"""One run of mailcheck: lock, plan, call, ledger."""
+"""One run of mailcheck: lock, plan, calls, ledger."""
 
+import errno
+import os
 import sys
 import time
 
-from amsmail.link import ledger, links
+from amsmail.link import ledger, links, tariff
 from amsmail.link.dialled import Dialled
+from amsmail.link.links import LinkError
 from amsmail.program import exits
 from amsmail.program.alarm import Alarm, mail
 from amsmail.program.call import Call
@@ -16,8 +19,11 @@ from amsmail.store.locks import Busy
 from amsmail.store.seen import resume_all
 from amsmail.store.spool import Spool
 from amsmail.transport import decisions, outsized, waiting
-from amsmail.transport.plan import plan
+from amsmail.transport.plan import in_use, plan
 from amsmail.transport.result import PERMANENT, TEMPORARY
+
+
+_RIGHTS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR}
 
 
 class Run:
@@ -34,8 +40,10 @@ class Run:
         self.spool = Spool(self._site.spool, self._site.hostname)
         self._log = Log(job_sink("mailcheck", self.spool.state("mailcheck.log")), new_session())
         self._dialled = Dialled(self.spool.state("dialled"))
+        self._ledger = self.spool.state("ledger.jsonl")
         self._kept = 0              # messages that wait for another run
         self._troubles = []         # (TEMPORARY or PERMANENT, text), in order
+        self._well = set()          # what a trouble may begin with that is over: "relay", "link gsm"
 
     def run(self):
         """Gives the exit code."""
@@ -48,12 +56,15 @@ class Run:
             try:
                 begin_anew(self.spool.state("mailcheck.log"))
                 self._hang_up_left_behind()
+                self._close_bills()
                 self._clear_up()
-                self._call_if_there_is_a_reason()
-                waiting.attend(self._site, self.spool, self._log, self._clock(), self._site.queue["warn_after"],
-                               self._site.queue["expire_after"])
+                if self._call_if_there_is_a_reason():
+                    waiting.attend(self._site, self.spool, self._log, self._clock(), self._site.queue["warn_after"],
+                                   self._site.queue["expire_after"])
+                self._well.add("the disk failed")
             except OSError as error:
-                self._trouble(TEMPORARY, f"the disk failed: {error}")
+                # What rights are wrong does not mend itself.
+                self._trouble(PERMANENT if error.errno in _RIGHTS else TEMPORARY, f"the disk failed: {error}")
         return self._exit_code()
 
     def plan(self):
@@ -61,36 +72,55 @@ class Run:
         return self._plan()
 
     def _plan(self, tried=(), only=None, fetches=True):
-        return plan(self._site, self.spool, self._log, self._clock(), self._everything,
-                    ledger.read(self.spool.state("ledger.jsonl")), self._is_up, tried, only, fetches)
+        """As transport.plan.plan.  The links are looked at first: that may take seconds, which must not count as being
+        in a window."""
+        states = {name: self._look(name) for name in in_use(self._site) if name not in tried}
+        return plan(self._site, self.spool, self._log, self._clock(), self._everything, ledger.read(self._ledger),
+                    states, tried, only, fetches)
 
-    def _is_up(self, name):
-        return links.make(self._site.links[name]).is_up()
+    def _look(self, name):
+        """Whether a link is up; the LinkError where that cannot be told, which a person must see to."""
+        try:
+            return links.make(self._site.links[name]).is_up()
+        except LinkError as error:
+            return error
+
+    # What an earlier run left
 
     def _hang_up_left_behind(self):
-        name = self._dialled.left_behind()
-        if name is None:
-            return
-        self._log("hanging-up", link=name, why="an earlier run dialled it and did not end properly")
-        settings = self._site.links.get(name)
-        if settings and links.make(settings).is_dialled:
-            call = self._call_over(name)
-            call.hang_up()
-            self._troubles += call.troubles
-        else:
-            self._trouble(PERMANENT, f"link {name} MAY STILL BE UP: an earlier run dialled it and did not end, "
-                                     "and mail.cfg does not say any more how to hang it up")
-            self._dialled.clear()
+        for name in self._dialled.left_behind():
+            self._log("hanging-up", link=name, why="an earlier run dialled it and did not end properly")
+            settings = self._site.links.get(name)
+            if settings and links.make(settings).is_dialled:
+                call = self._call_over(name)
+                call.hang_up()
+                self._troubles += call.troubles
+                self._well |= call.well
+            else:
+                self._trouble(PERMANENT, f"link {name} MAY STILL BE UP: an earlier run dialled it and did not end, "
+                                         "and mail.cfg does not say any more how to hang it up")
+                self._dialled.clear(name)
+
+    def _close_bills(self):
+        """Calls whose mailcheck was killed are paid for as well: until now, or as long as a call may take."""
+        for line, call in ledger.under_way(self._ledger):
+            settings = self._site.links.get(call.get("link"), {})
+            began = call.get("start", 0)
+            seconds = max(0.0, min(float(settings.get("call_limit", 0)), self._clock() - began))
+            line.fill({**call, "seconds": seconds, "outcome": "its mailcheck was killed: the time is the most it may be",
+                       "cost": str(tariff.make(settings).cost(seconds, 0)) if settings.get("currency") else ""})
 
     def _clear_up(self):
         recover(self.spool)
         resume_all(self.spool)
-        self.spool.tidy(self._site.boxes)
+        self.spool.tidy(self._site.boxes, self._site.accounts, os.stat(self._site.path).st_mtime)
         decisions.obey(self._site, self.spool, self._log)
+
+    # Calls
 
     def _call_if_there_is_a_reason(self):
         """Makes the calls of the plan, one after the other; what a link that does not come up should have carried is
-        planned anew."""
+        planned anew.  False if it was stopped."""
         todo = self._plan()
         self._say_why(todo)
         outsized.hold(self._site, self.spool, self._log, todo)
@@ -99,42 +129,68 @@ class Run:
         tried, only, fetches = {}, None, True
         while todo.calls:
             first = todo.calls[0]
-            if self._make(first):
+            call = self._make(first)
+            if call is None:
+                tried[first.link] = "its calls cannot be put on the bill"
+            elif call.was_stopped:
+                return False
+            elif call.did_not_come_up:
                 tried[first.link] = "it did not come up"
             else:
                 tried[first.link] = "it may not carry this"
                 only, fetches = todo.without(first.link)
             todo = self._plan(tried, only, fetches)
+        return True
 
     def _say_why(self, todo):
         for verdict in todo.verdicts:
-            if verdict.why_not:
+            if verdict.needs_person:
+                self._trouble(PERMANENT, f"link {verdict.link}: {verdict.why_not}")
+            elif verdict.why_not:
                 self._screen.say(f"Link {verdict.link}: {verdict.why_not}.")
 
     def _make(self, planned):
-        """Makes a PlannedCall, and says whether its link did not come up."""
+        """Makes a PlannedCall, and gives the Call; None where it cannot be put on the bill, and has to be."""
         self._screen.say(f"To send: {len(planned.messages)} messages, {planned.octets} octets. "
                          f"To fetch from: {', '.join(planned.accounts) or 'no account'}.")
         call = self._call_over(planned.link)
         start = self._clock()
+        entry = {"id": self._log.session, "link": planned.link, "why": planned.why, "start": int(start)}
+        line = self._begin_bill({**entry, **call.figures()})
+        if line is None and self._site.links[planned.link]["budget"]:
+            self._trouble(PERMANENT, f"link {planned.link}: the ledger cannot be written, so a budget cannot be kept: "
+                                     "nothing is dialled; look whether the disk is full")
+            return None
         call.run({"config": self._site.path, "session": self._log.session, "link": planned.link,
                   "messages": planned.messages, "accounts": planned.accounts, "octets_in": planned.octets_in},
                  planned.allowance, start)
         self._troubles += call.troubles
-        entry = {"id": self._log.session, "link": planned.link, "why": planned.why, "start": int(start),
-                 **call.figures()}
+        self._well |= call.well
+        entry.update(call.figures())
         self._kept += entry["kept"]
         self._log("call", **entry)
-        try:
-            ledger.write(self.spool.state("ledger.jsonl"), entry)
-        except OSError as error:
-            self._trouble(TEMPORARY, f"the ledger cannot be written: {error}")
+        self._end_bill(line, entry)
         cost = f" {entry['cost']} {entry['currency']}." if entry["cost"] else ""
         self._screen.say(
             f"Link {entry['link']}: {entry['seconds']} s, {entry['bytes_up']} octets up, {entry['bytes_down']} down."
             f"{cost} Sent {entry['messages_out']}, refused {entry['refused']}, kept {entry['kept']}, "
             f"fetched {entry['messages_in']}.")
-        return call.did_not_come_up
+        return call
+
+    def _begin_bill(self, entry):
+        """The Line of the ledger for a call; None if the disk refuses it."""
+        try:
+            return ledger.begin(self._ledger, entry, self._site.boxes)
+        except OSError as error:
+            self._log("disk-error", problem=error)
+            return None
+
+    def _end_bill(self, line, entry):
+        try:
+            # There may be room now: what was sent made some.
+            (line or ledger.begin(self._ledger, entry, self._site.boxes)).fill(entry)
+        except OSError as error:
+            self._trouble(TEMPORARY, f"the ledger cannot be written: {error}")
 
     def _tell_postmaster(self, troubles):
         """Tells postmaster what needs a person and was not told yet; gives that."""
@@ -143,7 +199,7 @@ class Run:
             news = alarm.news(troubles)
             if news:
                 mail(self._site, self.spool, news)
-            alarm.remember(troubles)
+            alarm.remember(troubles, self._well)
         except OSError as error:
             self._log("disk-error", problem=error)
             return troubles

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from amsmail.site import config
 from amsmail.site.config import ConfigError
+from amsmail.site.log import Log, new_session, to_stderr
 
 _MINUTE = timedelta(minutes=1)
 _LAST_WORDS = 60            # seconds for a mailcheck that is to end: it hangs up
@@ -22,6 +23,7 @@ class Schedule:
     def __init__(self, config_path, command, clock=time.time, look=60):
         self._config_path, self._command, self._clock = config_path, command, clock
         self._look = look
+        self._log = Log(to_stderr("amsd"), new_session())
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._process = None
@@ -51,8 +53,12 @@ class Schedule:
                     last = self._now()
                 continue
             last = now.replace(second=0, microsecond=0)
-            self._process = subprocess.Popen([*self._command, self._config_path], stdin=subprocess.DEVNULL,
-                                             start_new_session=True)
+            try:
+                self._process = subprocess.Popen([*self._command, self._config_path], stdin=subprocess.DEVNULL,
+                                                 start_new_session=True)
+            except OSError as error:
+                self._log("not-started", command="mailcheck", problem=error)
+                continue        # the machine may have memory again in the next minute
             self._process.wait()
 
     def _next(self, last):

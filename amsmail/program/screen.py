@@ -1,10 +1,19 @@
-"""What a person at a terminal sees of a mailcheck; nothing of it without one."""
+"""What a person sees of a mailcheck: what was asked for, and at a terminal what happens."""
 
 import sys
 
+from amsmail.wire.text import printable
+
+
+def tell(*lines):
+    """Prints lines for a person, also what the terminal has no characters for."""
+    encoding = sys.stdout.encoding or "utf-8"
+    for line in lines:
+        print(printable(line).encode(encoding, "backslashreplace").decode(encoding))
+
 
 class Screen:
-    """`shows` says whether anything is to be seen."""
+    """What happens; nothing of it without a terminal.  `shows` says whether anything is to be seen."""
 
     def __init__(self, shows):
         self.shows = shows

@@ -7,7 +7,7 @@ from amsmail.link import ledger
 from amsmail.program import exits, held as held_mail
 from amsmail.program.queue import rows
 from amsmail.program.run import Run
-from amsmail.program.screen import Screen
+from amsmail.program.screen import Screen, tell
 from amsmail.site import config
 from amsmail.transport.waiting import in_octets
 
@@ -15,8 +15,12 @@ _LAST_CALLS = 5
 
 
 def plan(path, everything):
-    """Prints what a mailcheck would do now, for the mail.cfg at `path`, and gives the exit code.  Raises as Run does."""
-    todo = Run(path, Screen(False), everything).plan()
+    """Prints what a mailcheck would do now, for the mail.cfg at `path`, and gives the exit code.  Raises as Run
+    does."""
+    run = Run(path, Screen(False), everything)
+    for _, call in ledger.under_way(run.spool.state("ledger.jsonl")):
+        print(f"A call over {call.get('link')} has begun and not ended: {_time(call)}.")
+    todo = run.plan()
     if not todo.calls:
         print(f"No call: {todo.why_none}.")
     for number, call in enumerate(todo.calls):
@@ -59,22 +63,25 @@ def status(path, _everything):
     waiting = rows(run.spool, time.time())
     held = [row for row in waiting if row.get("held")]
     octets = sum(row.get("octets", 0) for row in waiting)
-    print(f"Queue: {len(waiting)} messages, {in_octets(octets)}; {len(held)} of them held.")
-    print(*held_mail.lines(run.spool), sep="\n")
+    tell(f"Queue: {len(waiting)} messages, {in_octets(octets)}; {len(held)} of them held.")
+    tell(*held_mail.lines(run.spool))
     calls = ledger.read(os.path.join(config.load(path).spool, "state", "ledger.jsonl"))
-    print(f"Calls: {len(calls)} on record" + (", the last:" if calls else "."))
-    for call in calls[-_LAST_CALLS:]:
-        print("  " + _line(call))
-    print("Now:")
+    tell(f"Calls: {len(calls)} on record" + (", the last:" if calls else "."))
+    tell(*("  " + _line(call) for call in calls[-_LAST_CALLS:]))
+    tell("Now:")
     return plan(path, False)
+
+
+def _time(call):
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(call["start"]))
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return "(no date)"
 
 
 def _line(call):
     """A call of the ledger, which a person may have written, on one line."""
-    try:
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(call["start"]))
-    except (KeyError, TypeError, ValueError, OverflowError, OSError):
-        when = "(no date)"
+    when = _time(call)
     cost = f", {call['cost']} {call.get('currency', '')}" if call.get("cost") else ""
     return (f"{when} {call.get('link', '?')}: {call.get('seconds', 0)} s, {call.get('messages_out', 0)} out, "
             f"{call.get('messages_in', 0)} in{cost}; {call.get('outcome', '?')}")

@@ -121,7 +121,7 @@ class _Session:
         uid = new_uid(self._site.hostname)
         received = self._received(event, envelope, uid)
         decides = [r.address.local for leads, r in routes if leads == routing.ToBox(REQUESTS)]
-        about = f"Amsmail-Held: {' '.join(decides)}\n" if decides else ""
+        about = f"Amsmail-Held: {' '.join(decides)}\n".encode()
         self._problem = None
         self._envelope = envelope
         self._to_boxes = [r for leads, r in routes if isinstance(leads, routing.ToBox)]
@@ -129,8 +129,8 @@ class _Session:
         try:
             self._delivery = Delivery(
                 self._connection.spool, uid, boxes,
-                f"{about}Return-Path: {path(envelope.sender)}\n".encode() + received,
-                envelope.but(recipients=remote) if remote else None, received)
+                f"Return-Path: {path(envelope.sender)}\n".encode() + received,
+                envelope.but(recipients=remote) if remote else None, received, tops={REQUESTS: about})
             return None
         except OSError as error:
             return self._trouble(error)

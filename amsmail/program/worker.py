@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from amsmail.program import exits
 from amsmail.site import config, libraries
 from amsmail.site.log import Log, job_sink
 from amsmail.store.locks import Busy
@@ -23,14 +24,18 @@ from amsmail.transport.push import due, push
 from amsmail.transport.result import TEMPORARY, Result
 
 
-def main():
-    """Does the job that stands on stdin, an object of JSON: config (the path of mail.cfg), session (of the log), link
-    (its name), messages (uids to push, in order), accounts (names of those to pull), octets_in (how many octets of mail
-    may be fetched, null for any).
+_IN_USE = 5         # seconds
 
-    SIGTERM: the call is over; each session breaks, writes down how far it came, and tells it."""
+
+def main():
+    """Does the job that stands on a line of stdin, an object of JSON: config (the path of mail.cfg), session (of the
+    log), link (its name), messages (uids to push, in order), accounts (names of those to pull), octets_in (how many
+    octets of mail may be fetched, null for any).
+
+    SIGTERM, or the end of stdin (mailcheck is gone): the call is over; each session breaks, writes down how far it
+    came, and tells it; the exit code is 75 then."""
     libraries.reach()
-    job = json.load(sys.stdin)
+    job = json.loads(sys.stdin.readline())
     site = config.load(job["config"])
     spool = Spool(site.spool, site.hostname)
     log = Log(job_sink("mailcheck", spool.state("mailcheck.log")), job["session"])
@@ -38,6 +43,7 @@ def main():
     link = site.links[job["link"]]
     call = Call(Line(link["rate"], link["round_trip"]), link["message_in"], job["octets_in"])
     signal.signal(signal.SIGTERM, lambda *_: call.end())
+    threading.Thread(target=_outlive_nobody, args=[call], daemon=True).start()
     sessions = [lambda name=name: _pull(site, spool, name, call, log, report) for name in job["accounts"]]
     if job["messages"]:
         sessions.insert(0, lambda: _push(site, spool, job["messages"], call, log, report))
@@ -45,14 +51,34 @@ def main():
         under_way = [pool.submit(lambda session=session: report.result(session())) for session in sessions]
     for session in under_way:
         session.result()        # raises what a bug of ours raised there
+    if call.is_over:
+        sys.exit(exits.TEMPFAIL)
+
+
+def _outlive_nobody(call):
+    """Ends the call when mailcheck is gone: it would hang up, and the next one needs the queue."""
+    os.read(sys.stdin.fileno(), 1)
+    call.end()
+
+
+def _lock_of_queue(spool):
+    """The queue's lock.  A queue command has it for a moment, for which a call is not given up.  Raises Busy."""
+    until = time.monotonic() + _IN_USE
+    while True:
+        try:
+            return spool.lock("queue")
+        except Busy:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.1)
 
 
 def _push(site, spool, uids, call, log, report):
     try:
-        lock = spool.lock("queue")
+        lock = _lock_of_queue(spool)
     except Busy:
         result = Result("relay")
-        result.fail(TEMPORARY, "the queue is being picked up by POP3 now")
+        result.fail(TEMPORARY, "another program has the queue now: it is being picked up by POP3, or looked through")
         return result
     with lock:
         now = time.time()

@@ -2,8 +2,8 @@
 
 import os
 
+from amsmail.setup.import_rights import of_owner
 from amsmail.site import config
-from amsmail.site.identity import become_owner_of
 from amsmail.store.delivery import recover
 from amsmail.store.held import HeldMail
 from amsmail.store.locks import Busy
@@ -17,40 +17,46 @@ class BoxBusy(Exception):
 
 
 def strays(site):
-    """{name: how many messages} of the drop boxes in the spool that mail.cfg has no box for.  Raises OSError."""
+    """{name: how many messages} of the drop boxes in the spool that mail.cfg has no box for, as far as there are any.
+    Raises SpoolError, OSError."""
     folder = os.path.join(site.spool, "boxes")
-    try:
-        names = sorted(set(os.listdir(folder)) - set(site.boxes))
-    except FileNotFoundError:
+    if not os.path.isdir(folder):
         return {}
     spool = Spool(site.spool, site.hostname)
-    return {name: len(spool.box(name).list()) for name in names}
+    found = {name: len(spool.box(name).list()) for name in sorted(set(os.listdir(folder)) - set(site.boxes))}
+    return {name: count for name, count in found.items() if count}
 
 
 def settle(path, name, what, other=""):
     """Does with the mail of box `name` WHAT: KEEP leaves it where it is, REMOVE removes it, GIVE moves it into the box
-    `other`; `path` is that of mail.cfg, in which `name` is no box any more.  From here on this process is the owner of
-    the spool.  Gives how many messages that were.  Raises BoxBusy, ConfigError, SpoolError, OSError."""
+    `other`; `path` is that of mail.cfg, in which `name` is no box any more.  Gives how many messages that were.  Raises
+    BoxBusy, ConfigError, SpoolError, OSError."""
     site = config.load(path)
-    become_owner_of(site.spool)
-    spool = Spool(site.spool, site.hostname)
-    recover(spool)              # what a crash left for that box is delivered first
+    if not os.path.isdir(site.spool):
+        return 0                # nothing ever came
+    with of_owner(site.spool):
+        spool = Spool(site.spool, site.hostname)
+        recover(spool)          # what a crash left for that box is delivered first
+        try:
+            lock = spool.lock(f"box-{name}")
+        except Busy:
+            raise BoxBusy(f"box {name} is being read right now") from None
+        with lock:
+            return _settle(spool, name, what, other)
+
+
+def _settle(spool, name, what, other):
     box = spool.box(name)
-    try:
-        lock = spool.lock(f"box-{name}")
-    except Busy:
-        raise BoxBusy(f"box {name} is being read right now; nothing became of its mail yet") from None
-    with lock:
-        entries = box.list()
-        if what == GIVE:
-            _tell_held(spool, name, other)
-            taker = spool.box(other)
-            taker.make()
-            for entry in entries:
-                taker.take(entry)
-        if what == REMOVE:
-            for entry in entries:
-                box.remove(entry)
+    entries = box.list()
+    if what == GIVE:
+        _tell_held(spool, name, other)
+        taker = spool.box(other)
+        taker.make()
+        for entry in entries:
+            taker.take(entry)
+    if what == REMOVE:
+        for entry in entries:
+            box.remove(entry)
     return len(entries)
 
 

@@ -105,8 +105,7 @@ def leftovers(site, world):
     """A link that may still be up, mail that waits or is held for long."""
     if not os.path.isdir(site.spool):
         return
-    name = Dialled(os.path.join(site.spool, "state", "dialled")).left_behind()
-    if name and not _is_running(site):
+    for name in {} if _is_running(site) else Dialled(os.path.join(site.spool, "state", "dialled")).left_behind():
         yield wrong(f"link {name} may still be up: a mailcheck dialled it and did not end properly",
                     "run mailcheck, which hangs it up first")
     if not os.path.exists(os.path.join(site.spool, "format")):

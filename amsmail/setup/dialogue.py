@@ -1,17 +1,22 @@
 """A dialogue a person likes: a line is asked, a line is answered.
 
 It works on a serial console, over ssh, in a Cygwin window and with a screen reader: nothing is drawn, nothing jumps, no
-colours.  Whatever is asked, an empty answer takes what stands in brackets, `?` explains, `<` goes back, `-` takes a value
-away, and the end of input or Ctrl-C leaves without a change.
+colours.  Whatever is asked, an empty answer takes what stands in brackets, `?` explains, `<` goes back, `-` takes a
+value away, and the end of input or Ctrl-C leaves without a change.  No line of ours is longer than a console's.
 """
 
 import sys
+import textwrap
 
 from amsmail.site import config_file
 
-HELP = "Enter takes what is in [brackets], ? explains, < goes back, - clears a value, Ctrl-C leaves without a change."
+HELP = """\
+Enter takes what is in [brackets], ? explains, < goes back, - clears a value.
+Ctrl-C leaves without a change."""
 _BACK, _CLEAR, _EXPLAIN = "<", "-", "?"
 _LISTED = 20            # names that are shown of a menu at most, before it says how many more there are
+_WIDTH = 78             # columns
+_PROMPT = 60            # columns: the answer behind a longer prompt gets a line of its own
 
 
 class Left(Exception):
@@ -42,20 +47,37 @@ class Dialogue:
         """Does what was to be done after the file was written, and gives the worst exit code."""
         return max([action() for action in self._rest], default=0)
 
-    def say(self, *lines):
+    def say(self, *texts):
+        """Prints texts, each from the beginning of a line; what is longer than a line goes on below its beginning."""
+        for text in texts:
+            self.show(*(wrapped for line in text.split("\n") for wrapped in _wrapped(line)))
+
+    def show(self, *lines):
+        """Prints lines as they are."""
         print(*lines, sep="\n", file=self._out, flush=True)
 
     def _line(self, prompt):
         """One line of an answer, without blanks around it.  Raises Left at the end of input."""
-        print(prompt, end="", file=self._out, flush=True)
-        try:
-            line = self._source.readline()
-        except (KeyboardInterrupt, UnicodeDecodeError):
-            line = ""
-        if not line:
-            self.say("")
-            raise Left
-        return line.strip()
+        while True:
+            try:
+                print(prompt, end="", file=self._out, flush=True)
+                line = self._source.readline()
+            except UnicodeDecodeError:
+                self.say("", "  That was no UTF-8 text: this terminal sends another character set.")
+                continue
+            except KeyboardInterrupt:
+                line = ""
+            if not line:
+                self.show("")
+                raise Left
+            return line.strip()
+
+    def _prompt(self, text, end):
+        """What stands on the line of the answer; a long text comes above it."""
+        if len(text + end) <= _PROMPT:
+            return text + end
+        self.say(text if text.endswith("?") else f"{text}:")
+        return end.lstrip(" :") or "> "
 
     # Single answers
 
@@ -63,7 +85,7 @@ class Dialogue:
         """A line of text; `now` is what an empty answer takes; `wrong(answer)` says what is expected instead, '' if the
         answer will do.  Raises Back and Left."""
         while True:
-            answer = self._line(f"{text}{f' [{now}]' if now else ''}: ")
+            answer = self._line(self._prompt(text, f" [{now}]: " if now else " " if text.endswith("?") else ": "))
             if answer == _EXPLAIN:
                 self.say(f"  {hint or 'There is nothing more to say of it.'}")
                 continue
@@ -78,7 +100,7 @@ class Dialogue:
     def yes(self, text, otherwise=True, hint=""):
         """Whether the answer is yes; `otherwise` is what an empty one is.  Raises Back and Left."""
         words = {"y": True, "yes": True, "n": False, "no": False}
-        answer = self.text(text, "Y/n" if otherwise else "y/N", hint,
+        answer = self.text(f"{text}?", "Y/n" if otherwise else "y/N", hint,
                            lambda answer: "" if answer.lower() in (*words, "y/n") else "yes or no")
         return words.get(answer.lower(), otherwise)
 
@@ -87,8 +109,9 @@ class Dialogue:
         expected of an answer that is none of them, '' if it will do.  Raises Back and Left."""
         values = [value for value, _ in choices]
         width = max(len(value) for value in values)
-        self.say(*(f"  {number:2} {value:{width}}  {meaning}".rstrip()
-                   for number, (value, meaning) in enumerate(choices[:_LISTED], 1)))
+        # The text comes first, since a screen reader reads the list before it comes to the prompt.
+        self.say(f"{text}:", *(f"  {number:2} {value:{width}}  {meaning}".rstrip()
+                               for number, (value, meaning) in enumerate(choices[:_LISTED], 1)))
         if len(choices) > _LISTED:
             self.say(f"  ... and {len(choices) - _LISTED} more")
 
@@ -99,42 +122,70 @@ class Dialogue:
             return answer if answer in values else begin[0] if answer and len(begin) == 1 else None
 
         def wrong(answer):
-            return "" if meant(answer) else takes_others(answer) if takes_others else f"one of the {len(values)}"
+            if meant(answer):
+                return ""
+            if answer.isdigit():
+                return f"a number of 1 to {len(values)}"
+            return takes_others(answer) if takes_others else f"a number of 1 to {len(values)}, or one of these words"
         answer = self.text(text, now, hint, wrong, may_go_back)
         return meant(answer) or answer
 
-    def secret(self, text, hint="", wrong=lambda answer: ""):
-        """A line that is not shown, typed twice the same; '' leaves it as it is.  Raises Back and Left."""
+    def secret(self, text, hint="", wrong=lambda answer: "", is_set=False):
+        """A line that is not shown, typed twice the same; '' leaves it as it is, None takes it away; `is_set` says
+        whether there is one.  Raises Back and Left."""
+        prompt = f"{text} (not shown){' [as it is]' if is_set else ''}: "
         while True:
+            first = self._hidden_line(prompt)
+            if first == _BACK:
+                raise Back
+            if first == _CLEAR:
+                return None
+            if not first:
+                return ""
+            if first == _EXPLAIN:
+                self.say(f"  {hint or 'There is nothing more to say of it.'}  It is typed twice.")
+            elif problem := wrong(first):
+                self.say(f"  Expected {problem}.")
+            elif first == self._hidden_line("  Once more: "):
+                return first
+            else:
+                self.say("  The two differ.")
+
+    def _hidden_line(self, prompt):
+        try:
+            return self._secret(prompt)
+        except (EOFError, KeyboardInterrupt):
+            self.show("")
+            raise Left from None
+
+    # Several answers
+
+    def steps(self, draft, *steps):
+        """Calls each of `steps`; going back from one undoes what the one before changed in the draft, and calls that
+        again.  Raises Back from the first, and Left."""
+        marks = []
+        while len(marks) < len(steps):
+            marks.append(draft.mark())
             try:
-                first = self._secret(f"{text} (it is not shown; nothing leaves it as it is): ")
-                if first in ("", _BACK, _EXPLAIN):
-                    if first == _BACK:
-                        raise Back
-                    if not first:
-                        return ""
-                    self.say(f"  {hint or 'There is nothing more to say of it.'}")
-                    continue
-                if problem := wrong(first):
-                    self.say(f"  Expected {problem}.")
-                elif first == self._secret("  Once more: "):
-                    return first
-                else:
-                    self.say("  The two differ.")
-            except (EOFError, KeyboardInterrupt):
-                self.say("")
-                raise Left from None
+                steps[len(marks) - 1]()
+            except Back:
+                draft.undo(marks.pop())
+                if not marks:
+                    raise
+                draft.undo(marks.pop())
 
     # A whole form
 
-    def fill(self, form, draft, name="", rare=False, suggestions=()):
+    def fill(self, form, draft, name="", rare=False, suggestions=(), only=()):
         """Asks for the values of a section and puts them into `draft`, as far as they differ from what stands there;
-        `suggestions`, {key: text}, are offered where nothing stands.  Raises Back from the first question, and Left."""
-        number = 0
+        `suggestions`, {key: text}, are offered where nothing stands; `only`, the keys to which it is limited, if it is.
+        Raises Back from the first question, and Left."""
+        number, before = 0, form.of_use(self._values(form, draft, name))
         while True:
-            questions = form.asked(self._values(form, draft, name), rare)
+            questions = [question for question in form.asked(self._values(form, draft, name), rare)
+                         if not only or question.key in only]
             if number >= len(questions):
-                return
+                break
             try:
                 self._ask(form, draft, name, questions[number], dict(suggestions))
                 number += 1
@@ -142,6 +193,9 @@ class Dialogue:
                 if not number:
                     raise
                 number -= 1
+        for question in before:
+            if question not in form.of_use(self._values(form, draft, name)):
+                draft.set(form.keys(name, question.key), None)      # what was answered leaves no use for it
 
     @staticmethod
     def _values(form, draft, name):
@@ -155,8 +209,10 @@ class Dialogue:
         def wrong(answer):
             return config_file.expected(keys, answer)
         if question.is_secret:
-            if answer := self.secret(question.text, question.hint, _no_password):
-                draft.set(keys, question.kept(answer))
+            answer = self.secret(question.text, question.hint, lambda answer: _no_password(answer) or (
+                "" if question.is_hashed else wrong(answer)), bool(there))
+            if answer != "":
+                draft.set(keys, answer and question.kept(answer))
             return
         now = there or suggestions.get(question.key) or question.default
         if question.choices:
@@ -165,6 +221,13 @@ class Dialogue:
             answer = self.text(question.text, now, question.hint, wrong)
         if answer != (there or question.default):
             draft.set(keys, answer if answer and answer != question.default else None)
+
+
+def _wrapped(line):
+    """A line in lines of a console's width, indented as it is."""
+    indent = line[:len(line) - len(line.lstrip())]
+    return textwrap.wrap(line, _WIDTH, subsequent_indent=indent, drop_whitespace=True, break_long_words=False,
+                         break_on_hyphens=False) or [""]
 
 
 def _no_password(answer):

@@ -31,8 +31,8 @@ class Question(Value):
 
 class Form(Value):
     """A section.  noun: what a command line calls it.  section: in mail.cfg.  has_names: whether there is one for each
-    name, [[name]].  text: what it is, for a heading.  naming: what a name is asked for with, and its hint.  rare: the keys
-    that most sites leave as they are; a dialogue asks for them only if it is told to."""
+    name, [[name]].  text: what it is, for a heading.  naming: what a name is asked for with, and its hint.  rare: the
+    keys that most sites leave as they are; a dialogue asks for them only if it is told to."""
 
     __slots__ = ("noun", "section", "text", "questions", "has_names", "naming", "rare")
     defaults = {"has_names": False, "naming": ("", ""), "rare": frozenset()}
@@ -44,8 +44,12 @@ class Form(Value):
     def asked(self, values, rare=True):
         """The Questions that are to be asked, where the section has these values: {key: text}.  Without `rare` only
         those of interest to most sites, or that were answered before."""
-        return [question for question in self.questions if (question.is_for is None or question.is_for(values))
-                and (rare or question.key not in self.rare or values.get(question.key))]
+        return [question for question in self.of_use(values)
+                if rare or question.key not in self.rare or values.get(question.key, "") not in ("", question.default)]
+
+    def of_use(self, values):
+        """The Questions that matter where the section has these values."""
+        return [question for question in self.questions if question.is_for is None or question.is_for(values)]
 
     def question(self, key):
         return next(question for question in self.questions if question.key == key)
@@ -99,7 +103,8 @@ CERTIFICATE = Form("certificate", "tls", "Encryption between the mail programs o
 
 DOMAIN = Form("domain", "domains", "Domains whose mail belongs here", (
     Question("unknown", "Addresses in it that no box here has", choices=(
-        ("refuse", "are refused: all of the domain is here"), ("relay", "go to the provider: colleagues ashore have them")),
+        ("refuse", "are refused: all of the domain is here"), ("relay",
+                                                               "go to the provider: colleagues ashore have them")),
         default="refuse"),
 ), has_names=True, naming=("The domain", "What stands behind the @ of your addresses, such as yacht.example."))
 
@@ -110,7 +115,8 @@ BOX = Form("box", "boxes", "Drop boxes, one for each person or post on board", (
 ), has_names=True, naming=("The box's name", "Small letters, digits, dot, hyphen: such as captain."))
 
 CALLS = Form("calls", "calls", "Calls in general", (
-    Question("use", "The links to use now, the first one first", "Names with commas between them; nothing: all of them, "
+    Question("use", "The links to use now, the first one first",
+             "Names with commas between them; nothing: all of them, "
              "by priority."),
     Question("schedule", "When amsd calls by itself, where there is no cron",
              "Such as */30 * * * * (every half hour) or 06:00-22:00; nothing: cron does it."),
@@ -129,11 +135,13 @@ _SERVER = (
     Question("tls", "Encryption on the way there", choices=TLS, default="implicit"),
     Question("port", "Its port", "Nothing: the usual one."),
     Question("user", "The user name there", "As the provider gave it: often the whole address."),
-    Question("password", "The password there", "It is kept as it is in mail.cfg, since it must be sent.", is_secret=True,
+    Question("password", "The password there", "It is kept as it is in mail.cfg, since it must be sent.",
+             is_secret=True,
              is_for=_has("user")),
     Question("fingerprint", "The certificate's fingerprint, for a server without a known authority",
              "sha256: and 64 hex digits; nothing: the usual authorities."),
-    Question("ca_file", "A file with the authorities to trust instead of the system's", "A PEM file; nothing: the system's.",
+    Question("ca_file", "A file with the authorities to trust instead of the system's",
+             "A PEM file; nothing: the system's.",
              is_for=lambda answers: not answers.get("fingerprint")),
 )
 
@@ -144,7 +152,8 @@ RELAY = Form("relay", "relay", "The provider's server that takes our mail to eve
 
 ACCOUNT = Form("account", "accounts", "Boxes at providers that are emptied into ours at each call", (
     Question("type", "Protocol", choices=(
-        ("imap", "quicker on a slow link, and goes on where a broken call stopped"), ("pop3", "where there is no IMAP"))),
+        ("imap", "quicker on a slow link, and goes on where a broken call stopped"), ("pop3",
+                                                                                      "where there is no IMAP"))),
     *_SERVER,
     Question("box", "The box here that its mail goes to", "Nothing: it holds the mail of a whole domain."),
     Question("envelope", "The header field that names the recipient", choices=(
@@ -172,13 +181,15 @@ LINK = Form("link", "links", "How we get to the providers", (
         ("networkmanager", "dialled by NetworkManager"), ("modemmanager", "dialled by ModemManager"),
         ("ppp", "dialled by pppd (pon and poff)"), ("rasdial", "Windows' phone book"),
         ("command", "brought up and down by commands of yours"))),
-    Question("entry", "Its entry", "The connection of NetworkManager, the modem, the peer of pppd, the phone book's entry.",
+    Question("entry", "Its entry",
+             "The connection of NetworkManager, the modem, the peer of pppd, the phone book's entry.",
              is_for=_used_by("entry")),
     Question("up", "The command that brings it up", "Exit code 0 means success.", is_for=_used_by("up")),
     Question("down", "The command that brings it down", is_for=_used_by("down")),
     Question("apn", "The access point's name (APN)", is_for=_used_by("apn")),
     Question("user", "The user name for dialling", "Nothing: none is needed.", is_for=_used_by("user")),
-    Question("password", "The password for dialling", is_secret=True, is_for=lambda answers: _used_by("password")(answers)
+    Question("password", "The password for dialling", is_secret=True,
+             is_for=lambda answers: _used_by("password")(answers)
              and not answers.get("password_command")),
     Question("password_command", "Instead, a command that prints the password", is_for=lambda answers:
              _used_by("password_command")(answers) and not answers.get("password")),
@@ -189,8 +200,10 @@ LINK = Form("link", "links", "How we get to the providers", (
     Question("classes", "What it carries", "normal, urgent, or both.", default="normal, urgent"),
     Question("urgent", "Urgent mail", choices=(("in windows", "waits for its window"), ("at any time", "goes at once")),
              default="in windows", is_for=_has("windows")),
-    Question("message_out", "Octets of the largest message that it sends", "Larger ones wait for another link; nothing: any."),
-    Question("message_in", "Octets of the largest message that it fetches", "Larger ones are asked about; nothing: any."),
+    Question("message_out", "Octets of the largest message that it sends",
+             "Larger ones wait for another link; nothing: any."),
+    Question("message_in", "Octets of the largest message that it fetches",
+             "Larger ones are asked about; nothing: any."),
     Question("currency", "The currency of its bill", "Three letters, such as EUR; nothing: it costs nothing by use."),
     Question("setup_charge", "Charge for each call", is_for=_has("currency")),
     Question("increment", "Seconds of an increment", "Such as 20, where each 20 s begun are charged.",
@@ -200,9 +213,11 @@ LINK = Form("link", "links", "How we get to the providers", (
     Question("per_mb", "Charge for 1,000,000 octets", is_for=_has("currency")),
     Question("idle_floor", "Octets a second that are charged at least", is_for=_has("per_mb")),
     Question("minimum", "What a call costs at least", is_for=_has("currency")),
-    Question("budget", "What may be spent on it", "Such as 20 EUR a month, 60 minutes a day, 5 MB a month; nothing: any."),
+    Question("budget", "What may be spent on it",
+             "Such as 20 EUR a month, 60 minutes a day, 5 MB a month; nothing: any."),
     Question("attempts", "How often one call dials", default="1", is_for=_used_by("entry")),
-    Question("pause", "Seconds between two attempts", default="30", is_for=lambda answers: answers.get("attempts", "1") != "1"),
+    Question("pause", "Seconds between two attempts", default="30", is_for=lambda answers: answers.get("attempts",
+                                                                                                       "1") != "1"),
     Question("up_limit", "Seconds that an attempt may take", default="120",
              is_for=lambda answers: answers.get("type") not in ("always", "present")),
     Question("call_limit", "Seconds that a call may take", default="3600"),

@@ -7,9 +7,9 @@ import re
 import time
 from decimal import Decimal
 
+from amsmail.site.figures import figure, is_number
 from amsmail.wire.value import Value
 
-_MOST = 10**15                                  # no figure of a call is larger: it would be nonsense
 _PERIODS = {"day": 3, "month": 2}               # how many fields of a local time tell it from others
 _AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,2})?")
 _COST = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
@@ -78,7 +78,7 @@ def _limit(part):
 
 def _period(seconds, period):
     """The day or the month, in local time, of a time since the epoch; None if there is none."""
-    if not _is_number(seconds):
+    if not is_number(seconds):
         return None
     try:
         return tuple(time.localtime(seconds)[:_PERIODS[period]])
@@ -108,9 +108,4 @@ _MONEY = (1, _cost)
 
 
 def _figure(call, key):
-    number = call.get(key)
-    return Decimal(str(number)) if _is_number(number) and 0 <= number < _MOST else Decimal(0)
-
-
-def _is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return Decimal(str(figure(call, key)))

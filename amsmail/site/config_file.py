@@ -22,13 +22,23 @@ def read(path):
     return _checked(path, lines_of(path))
 
 
-def problems(path, lines):
-    """What is wrong with a mail.cfg of these lines, as ConfigError has it."""
+def problems(path, lines, coming=()):
+    """What is wrong with a mail.cfg of these lines, as ConfigError has it; `coming` are the paths of files that will be
+    there when it is."""
     try:
-        _checked(path, lines)
+        _checked(path, lines, coming)
     except ConfigError as error:
         return error.problems
     return []
+
+
+def is_readable(lines):
+    """Whether these lines are sections and keys at all, whatever they say."""
+    try:
+        _parse("", lines)
+    except ConfigError:
+        return False
+    return True
 
 
 def expected(keys, text):
@@ -68,7 +78,7 @@ class _open_errors:
 def lines_of(path):
     """The lines of the file.  Raises ConfigError."""
     with _open_errors(path), open(path, encoding="utf-8-sig") as f:
-        return f.read().splitlines()
+        return f.read().removesuffix("\n").split("\n")     # splitlines() would break a line at U+2028, too
 
 
 def _check_mode(path):
@@ -102,7 +112,7 @@ def _syntax_problem(path, error):
     return f"{path}:{number}: {message}; expected `key = value`, `[section]` or a comment"
 
 
-def _checked(path, lines):
+def _checked(path, lines, coming=()):
     index, problems = layout.index(lines)
     problems = [f"{path}:{number}: {text}" for number, text in problems]
     config = _parse(path, lines)
@@ -128,7 +138,7 @@ def _checked(path, lines):
         problem((*section, name), f"no such key; known here: {', '.join(known)}")
     if not problems:
         data = {name: config[name].dict() for name in config.sections}
-        for keys, text in rules.broken(data):
+        for keys, text in rules.broken(data, coming):
             problem(keys, text)
     if problems:
         raise ConfigError(problems)

@@ -1,4 +1,5 @@
-"""mail.cfg while it is being changed: what was said so far, what is wrong with it, how it differs, and how it is written.
+"""mail.cfg while it is being changed: what was said so far, what is wrong with it, how it differs, and how it is
+written.
 
 Changes are kept as what was asked for (set this key, drop that section), not as a text: so two people who edit at once
 both get their way, unless they changed the same thing.
@@ -14,8 +15,12 @@ from amsmail.site.config_error import ConfigError
 from amsmail.store import durable
 from amsmail.store.locks import Busy, Lock
 
-_SECRET = re.compile(r"([+ -]\s*password\s*=\s*)\S.*", re.I)
+_SECRET = re.compile(r"([+ -]?\s*password\s*=\s*)\S.*", re.I)
 _PREVIOUS, _LOCK = ".previous", ".lock"
+
+
+class Conflict(ConfigError):
+    """Somebody else changed the same meanwhile; nothing was written."""
 
 
 class Draft:
@@ -24,12 +29,19 @@ class Draft:
 
     def __init__(self, path, lines=None):
         self.path = os.path.abspath(path)
-        self.is_new = lines is not None and not os.path.exists(self.path)
-        self.had_previous = not self.is_new         # there is a FILE.previous after save()
-        self._seen = [] if self.is_new else config_file.lines_of(self.path)
+        self._file = os.path.realpath(self.path)        # what a link leads to is written, and the link stays
+        self.is_new = lines is not None and not os.path.exists(self._file)
+        self.had_previous = False                       # whether save() left a FILE.previous
+        self._seen = [] if self.is_new else self._now()
         self._template = list(lines) if self.is_new else None
-        self.lines = self._template or list(self._seen)
+        self.lines = list(self._template or self._seen)
         self._changes = []          # (function of layout, arguments)
+        self._files = {}            # {path: octets}, to be written before mail.cfg is
+
+    def _now(self):
+        if not os.path.exists(self._file):
+            raise ConfigError([f"{self.path}: there is no such file; `mailcfg` makes one"])
+        return config_file.lines_of(self._file)
 
     # What it says
 
@@ -39,13 +51,11 @@ class Draft:
 
     def names(self, section):
         """The names of a section's subsections, in the file's order."""
-        index, _ = layout.index(self.lines)
-        return [keys[1] for keys in index if len(keys) == 2 and keys[0] == section and layout.is_section(
-            self.lines[index[keys] - 1])]
+        return [keys[1] for keys in layout.sections(self.lines) if len(keys) == 2 and keys[0] == section]
 
     @property
     def is_changed(self):
-        return self.is_new or self.lines != self._seen
+        return self.is_new or self.lines != self._seen or bool(self._files)
 
     # Changes
 
@@ -66,9 +76,30 @@ class Draft:
         """Gives a subsection another name."""
         self._change(layout.rename, tuple(section), name)
 
+    def put_file(self, path, data):
+        """A file that mail.cfg will name: it is written with it, with its owner and mode, and never over another."""
+        self._files[path] = data
+
+    def mark(self):
+        """Where undo() can go back to."""
+        return len(self._changes), dict(self._files)
+
+    def undo(self, mark):
+        """Forgets what was changed since `mark`."""
+        count, self._files = mark[0], dict(mark[1])
+        del self._changes[count:]
+        self.lines = self._changed(self._template or self._seen)
+
     def undo_all(self):
         """Forgets every change."""
-        self.lines, self._changes = self._template or list(self._seen), []
+        self.undo((0, {}))
+
+    def _changed(self, lines):
+        """These lines with the changes."""
+        lines = list(lines)
+        for function, arguments in self._changes:
+            function(lines, *arguments)
+        return lines
 
     def _change(self, function, *arguments):
         function(self.lines, *arguments)
@@ -77,65 +108,121 @@ class Draft:
     # What is wrong with it, and how it differs
 
     def problems(self):
-        """What is wrong that was not wrong before, as ConfigError has it."""
+        """What is wrong that was not wrong before, as ConfigError has it: a file with two mistakes can be mended one by
+        one.  In a file that is no mail.cfg at all, everything is."""
+        found = config_file.problems(self.path, self.lines, self._files)
+        if self.is_new or not found or not config_file.is_readable(self.lines):
+            return found
         before = {_without_line(problem) for problem in config_file.problems(self.path, self._seen)}
-        return [problem for problem in config_file.problems(self.path, self.lines)
-                if self.is_new or _without_line(problem) not in before]
+        return [problem for problem in found if _without_line(problem) not in before]
 
     def diff(self):
-        """The change as lines of a unified diff; passwords are not shown."""
-        lines = difflib.unified_diff(self._seen, self.lines, self.path, f"{self.path} (changed)", lineterm="", n=2)
+        """The change as lines of a unified diff, a new file as what it says without its comments; passwords are not
+        shown."""
+        if self.is_new:
+            lines = [line for line in self.lines if line.strip() and not line.lstrip().startswith("#")]
+        else:
+            lines = difflib.unified_diff(self._seen, self.lines, self.path, f"{self.path} (changed)", lineterm="", n=2)
         return [_SECRET.sub(r"\1(not shown)", line) for line in lines]
 
     # Writing
 
+    def check_writable(self):
+        """Raises ConfigError where it is plain already that save() will not be able to write."""
+        folder = os.path.dirname(self._file)
+        if not os.path.isdir(folder):
+            raise ConfigError([f"{self.path}: there is no folder {folder}; make it first"])
+        if not os.access(folder, os.W_OK):
+            raise ConfigError([f"{self.path}: cannot be written by this user; are you root?"])
+
     def save(self):
         """Writes the file, the old one as FILE.previous, and goes on from there.  Raises ConfigError: nothing was
-        written then, because of what is wrong, or because somebody else changed the same."""
+        written then, because of what is wrong, or (Conflict) because somebody else changed the same."""
+        if not self.is_changed:
+            return
         try:
-            with Lock(self.path + _LOCK):
-                self._catch_up()
+            with Lock(self._file + _LOCK):
+                self._give_lock()
+                self._catch_up(_clash)
                 if problems := self.problems():
                     raise ConfigError(problems)
                 self._write()
         except Busy:
             raise ConfigError([f"{self.path}: somebody else is writing it right now; try again"]) from None
         except OSError as error:
-            raise ConfigError([f"{self.path}: cannot be written: {error.strerror}; are you root?"]) from error
-        self._seen, self._changes, self._template, self.is_new = list(self.lines), [], None, False
+            who = "; are you root?" if isinstance(error, PermissionError) else ""
+            raise ConfigError([f"{self.path}: cannot be written: {error.strerror}{who}"]) from error
+        self.had_previous = not self.is_new
+        self._seen, self._template, self.is_new = list(self.lines), None, False
+        self._changes, self._files = [], {}
 
-    def _catch_up(self):
+    def _give_lock(self):
+        """Whoever owns mail.cfg must be able to lock it after root did."""
+        if hasattr(os, "geteuid") and os.geteuid() == 0 and os.path.exists(self._file):
+            owner = os.stat(self._file)
+            os.chown(self._file + _LOCK, owner.st_uid, owner.st_gid)
+
+    def take_over(self):
+        """After a Conflict: makes the changes to the file as it is now, whatever others changed in it.  Raises
+        ConfigError."""
+        self._catch_up(lambda changes, old, new: ())
+
+    def _catch_up(self, clash):
         """Makes the changes to the file as it is now, if it is another than it was."""
-        if not os.path.exists(self.path):
+        if not os.path.exists(self._file):
             if self.is_new:
                 return
-            raise ConfigError([f"{self.path}: was removed meanwhile"])
-        now = config_file.lines_of(self.path)
+            raise ConfigError([f"{self.path}: was removed meanwhile; nothing was written"])
         if self.is_new:
-            raise ConfigError([f"{self.path}: was made by somebody else meanwhile; start again"])
+            raise ConfigError([f"{self.path}: was made by somebody else meanwhile; nothing was written, start again"])
+        now = self._now()
         if now == self._seen:
             return
-        old, new = layout.values(self._seen), layout.values(now)
-        theirs = {keys for keys in {*old, *new} if old.get(keys) != new.get(keys)}
-        for function, arguments in self._changes:
-            mine = arguments[0]
-            both = sorted(keys for keys in theirs if keys[:len(mine)] == mine)
-            if both:
-                raise ConfigError([f"{self.path}: [{both[0][0]}] {' '.join(both[0][1:])} was changed by somebody else "
-                                   "meanwhile; nothing was written, start again"])
-        for function, arguments in self._changes:
-            function(now, *arguments)
-        self._seen, self.lines = config_file.lines_of(self.path), now
+        if keys := clash(self._changes, _told(self._seen), _told(now)):
+            where = " ".join([f"[{keys[0]}]", *keys[1:]])
+            raise Conflict([f"{self.path}: {where} was changed by somebody else meanwhile; nothing was written"])
+        self._seen, self.lines = now, self._changed(now)
 
     def _write(self):
-        data = "".join(line + "\n" for line in self.lines).encode()
-        if self.is_new:
-            durable.replace(self.path, data, like=_new_file(os.path.dirname(self.path)))
-            return
-        like = os.stat(self.path)
-        with open(self.path, "rb") as f:
-            durable.replace(self.path + _PREVIOUS, f.read(), like=like)
-        durable.replace(self.path, data, like=like)
+        folder = os.path.dirname(self._file)
+        like = _new_file(folder) if self.is_new else os.stat(self._file)
+        for path, data in self._files.items():
+            if _other_contents(path, data):
+                raise ConfigError([f"{path}: is there already, and is not written over; name another file"])
+            durable.replace(path, data, like=like)
+        if not self.is_new:
+            with open(self._file, "rb") as f:
+                durable.replace(self._file + _PREVIOUS, f.read(), like=like)
+        durable.replace(self._file, "".join(line + "\n" for line in self.lines).encode(), like=like)
+
+
+def _other_contents(path, data):
+    """Whether there is such a file, and not from a save() that failed half-way.  Raises OSError."""
+    if not os.path.exists(path):
+        return False
+    with open(path, "rb") as f:
+        return f.read() != data
+
+
+def _told(lines):
+    """{keys: text} of all that a file says; a section that is there says ''."""
+    return {**layout.values(lines), **dict.fromkeys(layout.sections(lines), "")}
+
+
+def _clash(changes, old, new):
+    """The keys of something that both these changes and those from `old` to `new` touch, () if there is none."""
+    theirs = {keys for keys in {*old, *new} if old.get(keys) != new.get(keys)
+              and not (len(keys) == 1 and keys in new)}         # that [calls] is there now is nobody's change
+    for function, arguments in changes:
+        mine = arguments[0]
+        if function is layout.put and mine in new and new[mine] == arguments[1]:
+            continue        # both wanted the same
+        made = {mine, (mine[0], arguments[1])} if function is layout.rename else {mine}
+        for keys in sorted(theirs):
+            gone = keys not in new
+            if any(keys[:len(name)] == name or gone and name[:len(keys)] == keys for name in made):
+                return keys
+    return ()
 
 
 def _new_file(folder):

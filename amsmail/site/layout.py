@@ -34,6 +34,12 @@ def is_section(line):
     return _SECTION.match(line) is not None
 
 
+def sections(lines):
+    """The keys of every section, in order."""
+    found, _ = index(lines)
+    return [keys for keys, number in found.items() if is_section(lines[number - 1])]
+
+
 def values(lines):
     """{keys: text} of every value, without the quotes around it."""
     found, _ = index(lines)
@@ -93,6 +99,8 @@ def _end_of_section(lines, section):
         at, indent = _end_of_section(lines, above) if above else (len(lines), "")
         inside = [number for keys, number in found.items() if above and keys[:len(above)] == above]
         at = max([at, *inside])
+        while above and at < len(lines) and _UNUSED.match(lines[at]):
+            at += 1         # what was put out of use belongs to the section before
         indent += "  " if above else ""
         lines[at:at] = [*([] if above else [""]), f"{indent}{'[' * len(section)}{section[-1]}{']' * len(section)}"]
         return at + (1 if above else 2), indent
@@ -103,11 +111,11 @@ def _end_of_section(lines, section):
 
 def quoted(value):
     """A value as it must stand in the file, so that it is read back as it is.  Raises ValueError if it cannot be."""
-    if not (value == "" or value != value.strip() or "#" in value or value[0] in "\"'"):
-        if "\n" in value:
-            raise ValueError("a value is one line")
+    if any(c < " " or c == "\x7f" for c in value):
+        raise ValueError("a value is one line, without control characters")
+    if value and value == value.strip() and "#" not in value and value[0] not in "\"'":
         return value
     quote = next((q for q in "\"'" if q not in value), None)
-    if quote is None or "\n" in value:
-        raise ValueError("a value cannot hold both kinds of quotes, nor a line end")
+    if quote is None:
+        raise ValueError("a value that begins with a quote, or holds a #, cannot hold both kinds of quotes")
     return f"{quote}{value}{quote}"

@@ -14,21 +14,22 @@ def name_problem(section, name):
     """What is expected of the name of a section [[name]] instead, '' if it will do."""
     if section == "domains":
         return "" if is_domain(name) else "a domain name such as yacht.example"
-    if section == "links" or is_box_name(name):
+    if is_box_name(name):
         return ""
     return ("1 to 64 of a-z, 0-9, '.', '_', '-', without a dot at the ends, and no name that Windows reserves")
 
 
 def is_box_name(text):
-    """Whether a box or an account may be called so."""
+    """Whether a box, an account or a link may be called so: files are named after them."""
     return bool(_BOX.fullmatch(text)) and len(text) <= 64 and text.partition(".")[0] not in _WINDOWS_RESERVES
 
 
-def broken(data):
-    """(keys, what is wrong) where one value must fit another."""
+def broken(data, coming=()):
+    """(keys, what is wrong) where one value must fit another; `coming` are the paths of files that are yet to be
+    made."""
     boxes, site = data["boxes"], data["site"]
-    for section, names in ("boxes", boxes), ("domains", data["domains"]), ("accounts", data["accounts"]):
-        for name in names:
+    for section in "boxes", "domains", "accounts", "links":
+        for name in data[section]:
             if expected := name_problem(section, name):
                 yield (section, name), f"expected {expected}"
     if site["postmaster"] not in boxes:
@@ -40,7 +41,7 @@ def broken(data):
         yield ("tls",), "certificate and key go together: one of them is missing"
     for key in ("certificate", "key"):
         path = data["tls"][key]
-        if path and not os.access(path, os.R_OK):
+        if path and path not in coming and not os.access(path, os.R_OK):
             yield ("tls", key), f"found {path!r}, which is not there or cannot be read; expected a PEM file"
     if data["queue"]["login"] in boxes:
         yield ("queue", "login"), "is the name of a box; expected another name"
@@ -57,9 +58,15 @@ def broken(data):
         yield from _imap_checks(where, account)
     for name, link in data["links"].items():
         yield from _link_checks(("links", name), link)
-    for name in data["calls"]["use"]:
+    if all("normal" not in link["classes"] for link in data["links"].values()) and (
+            data["accounts"] or data["relay"]["host"]):
+        yield ("links",), "expected one link whose classes are normal, or normal and urgent: else no other mail ever goes"
+    use = data["calls"]["use"]
+    for name in use:
         if name not in data["links"]:
             yield ("calls", "use"), f"found {name!r}; expected links: {', '.join(data['links'])}"
+    if len(use) > len(set(use)):
+        yield ("calls", "use"), f"found {', '.join(use)!r}; expected each link once"
     for word in data["calls"]["urgent_from"]:
         try:
             _name_or_key(word, boxes)
@@ -92,6 +99,8 @@ def _link_checks(where, link):
             yield (*where, key), f"found a value; expected none: a link of type {link['type']} has no use for it"
     if link["password"] and link["password_command"]:
         yield (*where, "password_command"), "expected either password or password_command"
+    if link["type"] == "rasdial" and link["user"] and not (link["password"] or link["password_command"]):
+        yield (*where, "user"), "expected password or password_command with it"
     charges = [key for key in _CHARGES if link[key]]
     if charges and not link["currency"]:
         yield (*where, charges[0]), f"found {link[charges[0]]!r} and no currency; expected currency = EUR or another"
@@ -106,6 +115,8 @@ def _link_checks(where, link):
     for _, unit, _ in link["budget"]:
         if unit not in ("minutes", "MB", link["currency"]):
             yield (*where, "budget"), f"found a budget in {unit}; expected one in the link's currency"
+        elif unit == link["currency"] and not any(float(link[key]) for key in charges):
+            yield (*where, "budget"), f"found a budget in {unit}; expected per_minute or another charge with it"
 
 
 def _imap_checks(where, account):
@@ -124,7 +135,7 @@ def _imap_checks(where, account):
 def _address_checks(data):
     owners = {}
     for box, settings in data["boxes"].items():
-        for text in settings["addresses"]:
+        for text in settings["addresses"] or [box]:
             try:
                 for address in _addresses(text, data["domains"]):
                     other = owners.setdefault(address.key, box)

@@ -42,9 +42,9 @@ def is_domain(text):
         return False
 
 
-def _count(text):
-    if not (text.isascii() and text.isdigit() and len(text) <= 12 and int(text)):
-        raise Wrong("a whole number, 1 or more")
+def _count(text, most=""):
+    if not (text.isascii() and text.isdigit() and len(text) <= 12 and 0 < int(text) <= int(most or text)):
+        raise Wrong(f"a whole number of 1 to {most}" if most else "a whole number, 1 or more")
     return int(text)
 
 
@@ -171,12 +171,22 @@ def _budget(text):
         raise Wrong(str(error)) from error
 
 
+_ANYTHING = (lambda word: True, "")
+_PROBES = {
+    "interface": (lambda word: len(os.fsencode(word)) <= 15, "interface and a name of at most 15 octets"),
+    "route": (networks.number, "route and an IP address: a name would have to be looked up"),
+    "command": _ANYTHING,
+}
+
+
 def _probe(text):
     """What shows that a link is there."""
-    words = _command(text)
-    kinds = {"interface": 2, "route": 2}
-    if words and not (len(words) == kinds.get(words[0]) or words[0] == "command" and len(words) > 1):
+    kind, *words = _command(text) or [""]
+    if text and (kind not in _PROBES or not words or kind != "command" and len(words) > 1):
         raise Wrong("interface NAME, route ADDRESS, or command and a command line")
+    test, expected = _PROBES.get(kind, _ANYTHING)
+    if not all(map(test, words)):
+        raise Wrong(expected)
     return text
 
 

@@ -33,26 +33,28 @@ class Delivery:
     """Writes one message.  Raises OSError wherever the disk does; then abort() leaves nothing behind.
 
     `uid` is the message's identity, from `new_uid`.  `boxes` are names of drop boxes; `box_head` is put on top of what
-    they get (LF line ends).  `envelope` is what the outbound queue's copy gets, None if it gets none; `queue_head`
-    comes between its block and the message.
+    they get (LF line ends), and on top of that what `tops` has for the box, if anything.  `envelope` is what the
+    outbound queue's copy gets, None if it gets none; `queue_head` comes between its block and the message.
     """
 
-    def __init__(self, spool, uid, boxes, box_head, envelope=None, queue_head=b""):
+    def __init__(self, spool, uid, boxes, box_head, envelope=None, queue_head=b"", tops={}):
         self._spool = spool
         self.uid = uid
         self._to_disk = ToDisk()
         self.octets = 0         # of the message as it came
         self._scanner = envelopes.ContentScanner()
-        self._boxes = boxes
+        self._boxes = {box: tops.get(box, b"") for box in boxes}
         self._drafts = []
+        self._box_drafts = {}       # by what they have on top
         self._plan = {}             # path of a file in state/commits/ -> path where it belongs
         self._record = None
         several = len(boxes) + (envelope is not None) > 1
-        self._box_draft = self._queue_draft = None
+        self._queue_draft = None
         try:
-            if boxes:
-                self._box_draft = self._draft(spool.box(boxes[0]), several, ".box")
-                self._box_draft.write(box_head)
+            for number, (box, top) in enumerate(self._boxes.items()):
+                if top not in self._box_drafts:
+                    draft = self._box_drafts[top] = self._draft(spool.box(box), several, _suffix(number))
+                    draft.write(top + box_head)
             if envelope is not None:
                 self._queue_draft = self._draft(spool.queue(), several, ".queue")
                 block, self._content_at, _ = envelopes.encode(envelope)
@@ -97,13 +99,12 @@ class Delivery:
 
     def _make_plan(self):
         """A file for each destination.  Raises OSError."""
-        if self._box_draft:
-            first = self._box_draft.path
-            for number, box in enumerate(self._boxes):
-                source = f"{first}{number or ''}"
-                self._plan[source] = os.path.join(self._spool.box(box).path, "new", self._box_draft.name)
-                if number:
-                    durable.duplicate(first, source)
+        for number, (box, top) in enumerate(self._boxes.items()):
+            draft = self._box_drafts[top]
+            source = self._spool.state("commits", self.uid + _suffix(number))
+            self._plan[source] = os.path.join(self._spool.box(box).path, "new", draft.name)
+            if source != draft.path:
+                durable.duplicate(draft.path, source)
         if self._queue_draft:
             self._plan[self._queue_draft.path] = self._queue_draft.final
 
@@ -150,6 +151,11 @@ class Delivery:
         for draft in self._drafts:
             draft.discard()
         durable.forget(self._plan)
+
+
+def _suffix(number):
+    """Of the name in state/commits/ of what a box gets, 0 the first."""
+    return f".box{number or ''}"
 
 
 def resume(spool, token):

@@ -2,10 +2,10 @@
 
     ID      {"account": "owner", "uid": "17/8", "octets": 5100000, ..., "token": SHA-256, "state": "held"}
 
-ID is the message's identity in hold, notice, log and ledger.  It is made of the account, the folder and the provider's
-name for the message, so that it is the same again when a file is lost: then the message is only told of once more.  A
-file is written after its box was told, replaced as a whole when somebody decides, and goes when the provider shows the
-message no more, it was fetched or deleted, or the account reads another folder.
+ID is the message's identity in hold, notice, log and ledger.  It is made of the account, the mailbox, the folder and
+the provider's name for the message, so that it is the same again when a file is lost: then the message is only told of
+once more.  A file is written after its box was told, replaced as a whole when somebody decides, and goes when the
+provider shows the message no more, it was fetched or deleted, or the account reads another folder or mailbox.
 
 TOKEN is what a reply must know to decide: random, told once in the notice, and kept as its digest only.
 """
@@ -25,14 +25,15 @@ _IDENTITY_OCTETS, _TOKEN_OCTETS = 5, 20     # in base32 8 and 32 characters: a t
 
 
 class HeldMessage(Value):
-    """A message at a provider.  id: ours.  account, folder, uid: where it is (folder: '' for INBOX and by POP3; uid: by
-    IMAP with its UIDVALIDITY, as in the journal, which two folders may have in common).  octets: its size.  sender,
-    subject: as its header says, '' if unknown.  box: whose it is.  time: when it was held, in seconds since the epoch.
-    token: the digest of what a reply must know.  state: HELD, RELEASED or DELETE.  by: what decided, '' before."""
+    """A message at a provider.  id: ours.  account, mailbox, folder, uid: where it is (mailbox: as seen.mailbox() says
+    it, '' if that was not noted; folder: '' for INBOX and by POP3; uid: by IMAP with its UIDVALIDITY, as in the
+    journal, which two folders may have in common).  octets: its size.  sender, subject: as its header says, '' if
+    unknown.  box: whose it is.  time: when it was held, in seconds since the epoch.  token: the digest of what a reply
+    must know.  state: HELD, RELEASED or DELETE.  by: what decided, '' before."""
 
     __slots__ = ("id", "account", "uid", "octets", "sender", "subject", "box", "time", "token", "state", "by",
-                 "folder")
-    defaults = {"state": HELD, "by": "", "folder": ""}
+                 "folder", "mailbox")
+    defaults = {"state": HELD, "by": "", "folder": "", "mailbox": ""}
 
 
 class HeldMail:
@@ -72,9 +73,9 @@ class HeldMail:
         return os.path.join(self._folder, name)
 
 
-def identity(account, uid, folder=""):
-    """The identity of the message that a provider calls `uid` in a folder: 8 characters of a-z and 2-7."""
-    place = "\0".join([account, uid, *([folder] if folder else [])])
+def identity(account, mailbox, uid, folder=""):
+    """The identity of the message that a provider calls `uid` in a folder of a mailbox: 8 characters of a-z and 2-7."""
+    place = "\0".join([account, mailbox, uid, folder])
     octets = hashlib.sha256(place.encode("utf-8", "surrogateescape")).digest()
     return base64.b32encode(octets[:_IDENTITY_OCTETS]).decode().lower()
 

@@ -5,8 +5,8 @@
     queue/              the outbound queue, itself a drop box
     state/commits/      messages to several destinations, on their way (see delivery)
     state/requests/     a drop box too: what smtpd took for mailcheck itself
-    state/locks/  state/seen/  state/known/  state/partial/  state/tries/  state/held/  state/ledger.jsonl
-    state/dialled
+    state/locks/  state/seen/  state/known/  state/partial/  state/tries/  state/held/  state/dialled/
+    state/ledger.jsonl
 """
 
 import os
@@ -19,7 +19,7 @@ from amsmail.store.locks import Lock
 VERSION = 1
 REQUESTS = "/requests"      # the name of that drop box, which no box of mail.cfg can have
 _STALE = 36 * 3600      # seconds after which a file in tmp/ belongs to nobody (the Maildir convention)
-_REPLACED = ("", "seen", "known", "tries", "held")      # below state/: where durable.replace() writes
+_REPLACED = ("", "seen", "known", "tries", "held", "dialled")      # below state/: where durable.replace() writes
 
 
 class SpoolError(Exception):
@@ -64,9 +64,11 @@ class Spool:
         figures = os.statvfs(self.path)
         return figures.f_bavail * figures.f_frsize
 
-    def tidy(self, boxes):
+    def tidy(self, boxes, accounts=(), since=None):
         """Makes the drop boxes that are not there yet, so that every mail reader finds them, and removes what crashes
-        left behind more than 36 hours ago.  Call it after recover() and resume_all().  Raises OSError."""
+        left behind more than 36 hours ago.  `accounts` are those that there have been `since` then, in seconds since
+        the epoch: what is held or begun of others goes after 36 hours too.  None: nothing is known of that.  Call it
+        after recover() and resume_all().  Raises OSError."""
         old = time.time() - _STALE
         for drop_box in [self.queue(), *map(self.box, (REQUESTS, *boxes))]:
             drop_box.make()
@@ -81,6 +83,17 @@ class Spool:
         # Whoever fetches the queue by POP3 removes messages and knows nothing of their tries.
         queued = {entry.uid for entry in self.queue().list()}
         _forget_older(os.path.dirname(self.state("tries", "x")), old, lambda name: name not in queued)
+        if since is not None and since < old:
+            self._forget_accounts_but(accounts)
+
+    def _forget_accounts_but(self, accounts):
+        """An account may come back: the journal of what was fetched stays."""
+        from amsmail.store.held import HeldMail         # on demand: the servers do not need it
+        held = HeldMail(self)
+        held.forget([message for message in held.list() if message.account not in accounts])
+        for folder in os.scandir(os.path.dirname(self.state("partial", "x"))):
+            if folder.is_dir() and folder.name not in accounts:
+                durable.forget([entry.path for entry in os.scandir(folder.path)])
 
     def _format(self):
         path = os.path.join(self.path, "format")

@@ -23,8 +23,8 @@ class Call:
         self._granted, self._sum = {}, 0
 
     def grants(self, message, octets):
-        """Whether a message of so many octets may be fetched, as far as what may be fetched in all goes.  `message` says
-        which it is, so that one that is asked for again counts once; None where that cannot be said."""
+        """Whether a message of so many octets may be fetched, as far as what may be fetched in all goes.  `message`
+        says which it is, so that one that is asked for again counts once; None where that cannot be said."""
         if self.octets_in is None:
             return True
         with self._lock:

@@ -63,10 +63,10 @@ def decide(spool, log, message, state, by):
 def _obey(site, spool, log, uid, text):
     """One request.  Raises OSError."""
     about, _, text = text.partition(b"\n")
-    locals_ = about.decode("ascii", "replace").removeprefix("Amsmail-Held: ").split()
+    locals_ = about.decode("ascii", "replace").removeprefix("Amsmail-Held: ").casefold().split()
     reply, is_automatic = _parsed(text)
     for local in locals_:
-        message = HeldMail(spool).find(local.casefold().removeprefix(routing.HELD))
+        message = HeldMail(spool).find(local.removeprefix(routing.HELD))
         if is_automatic or message is None or message.by == uid:
             log("request-ignored", id=uid, held=message.id if message else None,
                 why="it is automatic" if is_automatic else "it was done" if message else "nothing is held")

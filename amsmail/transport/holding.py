@@ -11,9 +11,10 @@ import time
 
 from amsmail.link import tariff
 from amsmail.site import notices, routing
-from amsmail.store.held import DELETE, HELD, HeldMail, HeldMessage, digest, identity, new_token
+from amsmail.store.held import DELETE, RELEASED, HeldMail, HeldMessage, digest, identity, new_token
 from amsmail.transport.result import TEMPORARY
 from amsmail.transport.waiting import in_octets
+from amsmail.wire.text import printable
 
 _LONGEST = 200          # characters of a sender or a subject that are told
 
@@ -78,11 +79,20 @@ class Holding:
         self._session = session
         self._mail = HeldMail(session.spool)
         self._folder = "" if session.account["folder"].upper() == "INBOX" else session.account["folder"]
-        mine = [message for message in self._mail.list() if message.account == session.name]
-        self._known = {message.uid: message for message in mine if message.folder == self._folder}
-        self._elsewhere = [message for message in mine if message.folder != self._folder]
+        mine = [self._placed(message) for message in self._mail.list() if message.account == session.name]
+        place = self._folder, session.mailbox
+        self._known = {message.uid: message for message in mine if (message.folder, message.mailbox) == place}
+        self._elsewhere = [message for message in mine if (message.folder, message.mailbox) != place]
         self._told = []         # sizes of messages without names that are there, and of which their box was told
         self._told_before = None        # in earlier calls; not yet met in this one
+
+    def _placed(self, message):
+        """What was held before mailboxes were noted is of this one as long as the journal does not say of which it is:
+        it does so only after this."""
+        if not message.mailbox and not self._session.seen.mailbox:
+            message = message.but(mailbox=self._session.mailbox)
+            self._mail.put(message)
+        return message
 
     def __iter__(self):
         return iter(self._known)
@@ -105,18 +115,20 @@ class Holding:
         """Whether a message of so many octets (0 if unknown) is not to be fetched in this call.  `key` is '' where the
         provider has no names for messages."""
         known = self._known.get(key)
-        if known and known.state != HELD:
-            return known.state == DELETE
+        if known and known.state == DELETE:
+            return True
         octets = max(octets, known.octets if known else 0)
-        return self._is_for_the_link(octets) or not self._session.call.grants(
-            (self._session.name, key) if key else None, octets)
+        # What was released is fetched over whatever link, but not for more than its budget leaves.
+        is_too_large = self._is_for_the_link(octets) and not (known and known.state == RELEASED)
+        return is_too_large or not self._session.call.grants((self._session.name, key) if key else None, octets)
 
     def leave(self, key, octets):
         """A message stays.  False if its box must be told, with hold()."""
-        if key in self._known:
+        known = self._known.get(key)
+        if known and known.state != RELEASED:
             return True
         told = not key and self._was_told(octets)
-        if self._is_for_the_link(octets):
+        if self._is_for_the_link(octets) and not known:
             if not key:
                 self._session.result.kept += 1
                 self._session.result.fail(TEMPORARY, f"a message of {octets} octets is too large for this link, and "
@@ -137,8 +149,9 @@ class Holding:
         session = self._session
         sender, subject = _author_and_subject(head)
         token = new_token()
-        message = HeldMessage(identity(session.name, key, self._folder), session.name, key, octets, sender, subject,
-                              session.box_of(head), int(time.time()), digest(token), folder=self._folder)
+        message = HeldMessage(identity(session.name, session.mailbox, key, self._folder), session.name, key, octets,
+                              sender, subject, session.box_of(head), int(time.time()), digest(token),
+                              folder=self._folder, mailbox=session.mailbox)
         try:
             if not key:
                 return self._tell_of_nameless(message)
@@ -157,7 +170,8 @@ class Holding:
     def _was_told(self, octets):
         """Whether a box was told, in an earlier call, of a message of that size that was not met in this one."""
         if self._told_before is None:
-            self._told_before = list(self._session.known.get("told", ()))
+            mailbox, *sizes = self._session.known.get("told", [""])
+            self._told_before = sizes if mailbox == self._session.mailbox else []
         if octets not in self._told_before:
             return False
         self._told_before.remove(octets)
@@ -174,7 +188,8 @@ class Holding:
         session.log("told", account=session.name, octets=message.octets, box=message.box, notice=uid)
 
     def _remember_told(self):
-        self._session.remember(told=[*self._told, *(self._told_before or ())] or None)
+        sizes = [*self._told, *(self._told_before or ())]
+        self._session.remember(told=[self._session.mailbox, *sizes] if sizes else None)
 
     def met_all(self):
         """Every message without a name that stays was met in this session: others are not there any more."""
@@ -184,7 +199,8 @@ class Holding:
     # The end of it
 
     def over_elsewhere(self):
-        """The account is another folder now: what is held of the earlier one is not to be fetched any more."""
+        """The account is another folder or mailbox now: what is held of the earlier one is not to be fetched any more.
+        """
         gone, self._elsewhere = self._elsewhere, []
         self._end(gone)
 
@@ -252,7 +268,7 @@ def _author_and_subject(head):
         except (ValueError, LookupError, errors.MessageError):
             pass        # it is told as it stands there
         text = " ".join(text.split())
-        return "".join(c if c.isprintable() else "?" for c in text)[:_LONGEST]
+        return printable(text)[:_LONGEST]
 
     found = message_from_bytes(head)
     return words("From"), words("Subject")

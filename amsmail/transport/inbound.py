@@ -11,13 +11,15 @@ from amsmail.site import routing
 from amsmail.site.dates import rfc5322
 from amsmail.store.delivery import Delivery
 from amsmail.store.dropbox import new_uid
-from amsmail.store.seen import Seen
+from amsmail.store.seen import Seen, mailbox
 from amsmail.transport.holding import Holding
+from amsmail.transport.result import PERMANENT
 from amsmail.transport.session import ProviderSession
 from amsmail.wire.address import AddressError, parse_address
 from amsmail.wire.text import BareScanner
 
 _HEADER_CAP = 1 << 18       # octets in which the envelope's header field must come
+NO_ROOM = "the disk is too full to fetch all mail: the rest stays at the provider until there is room"
 DELETE, KEEP, ALL = 0, -1, -1       # what site/values makes of `after` and `backlog`
 
 
@@ -29,17 +31,32 @@ class Session(ProviderSession):
     def __init__(self, site, spool, name, call, log, progress):
         super().__init__(site, spool, call, log, progress, f"account {name}")
         self.name, self.account = name, site.accounts[name]
+        self.mailbox = mailbox(self.account["user"], self.account["host"])
         self.seen = self.holding = None
+        self._wants_room = False
 
     def prepare(self):
         """Reads what earlier calls left.  Raises OSError."""
-        self.seen = Seen(self.spool.state("seen", self.name))
+        self.seen = Seen(self.spool.state("seen", self.name), self.mailbox)
+        if self.seen.is_of_another:
+            self.log("other-mailbox", account=self.name, before=self.seen.mailbox, now=self.mailbox,
+                     note="what is there counts as new" + self.seen.exists * ", unless its name says that it is known")
         self.holding = Holding(self)
         self.meet(self.PROTOCOL.lower(), self.account, f"account-{self.name}")
 
     def box_of(self, head):
         """Whose box a message is for that begins with `head`."""
         return self.account["box"] or _box_by_envelope(self, head)
+
+    def fail_for_room(self, messages=0, octets=0):
+        """So many messages stay at the provider for want of room on the disk; 0 if that is not known.  Raises OSError.
+
+        A person is told once.  So these are the same words in every call, and only the log has figures."""
+        self.log("no-room", account=self.name, messages=messages, octets=octets, room=self.spool.free())
+        self.result.kept += messages
+        if not self._wants_room:
+            self.result.fail(PERMANENT, NO_ROOM)
+        self._wants_room = True
 
     def is_over(self, since, now):
         """Whether the time at the provider is over for a message that was fetched at `since`, None if it was not."""

@@ -10,16 +10,17 @@ from amsmail.wire.value import Value
 
 
 class PlannedCall(Value):
-    """link: its name.  why: for a person.  messages: uids to push, in order, and their `octets`.  accounts: names of those
-    to pull.  octets_in: how many octets of mail may be fetched, None for any.  allowance: what the call may take."""
+    """link: its name.  why: for a person.  messages: uids to push, in order, and their `octets`.  accounts: names of
+    those to pull.  octets_in: how many octets of mail may be fetched, None for any.  allowance: what the call may
+    take."""
 
     __slots__ = ("link", "why", "messages", "octets", "accounts", "octets_in", "allowance")
 
 
 class Plan(Value):
-    """calls: the PlannedCalls, in their order.  why_none: for a person, where there are none.  verdicts: what there is to
-    say of each link.  items: all that is due to be sent, whether it goes or waits.  is_taken: somebody picks the queue
-    up by POP3 right now, so nothing of it is ours to send."""
+    """calls: the PlannedCalls, in their order.  why_none: for a person, where there are none.  verdicts: what there is
+    to say of each link.  items: all that is due to be sent, whether it goes or waits.  is_taken: somebody picks the
+    queue up by POP3 right now, so nothing of it is ours to send."""
 
     __slots__ = ("calls", "why_none", "verdicts", "items", "is_taken")
     defaults = {"calls": (), "why_none": "", "verdicts": (), "items": (), "is_taken": False}
@@ -36,10 +37,10 @@ class Plan(Value):
         return {uid for call in rest for uid in call.messages}, any(call.accounts for call in rest)
 
 
-def plan(site, spool, log, now, everything, calls, is_up, tried=(), only=None, fetches=True):
-    """The Plan for now.  `everything`: also messages that a pause holds back, and links that rest; `calls` and `is_up`
-    as in link.choice.choose; `tried`: {name: what became of it} of links that this run tried; `only`: uids to which what
-    is sent is limited, None for all; `fetches`: whether accounts are to be fetched from.  Raises OSError."""
+def plan(site, spool, log, now, everything, calls, states, tried=(), only=None, fetches=True):
+    """The Plan for now.  `everything`: also messages that a pause holds back, and links that rest; `calls` and `states`
+    as in link.choice.choose; `tried`: {name: what became of it} of links that this run tried; `only`: uids to which
+    what is sent is limited, None for all; `fetches`: whether accounts are to be fetched from.  Raises OSError."""
     if not site.relay["host"] and not site.accounts:
         return Plan(why_none="mail.cfg has neither a relay nor an account")
     taken = bool(site.relay["host"]) and _is_taken(spool)
@@ -50,8 +51,8 @@ def plan(site, spool, log, now, everything, calls, is_up, tried=(), only=None, f
     names = tuple(site.accounts) if fetches else ()
     if not items and not names:
         return Plan(why_none=_NOTHING, is_taken=taken)
-    links = {name: settings for name, settings in _in_use(site).items() if name not in tried}
-    found, chosen = choose(links, items, bool(names), now, calls, is_up, rests=not everything)
+    links = {name: settings for name, settings in in_use(site).items() if name not in tried}
+    found, chosen = choose(links, items, bool(names), now, calls, states, rests=not everything)
     sizes = {item.uid: item.size for item in items}
     return Plan(
         tuple(PlannedCall(verdict.link, _why(verdict, found, chosen, tried), verdict.carries,
@@ -60,7 +61,7 @@ def plan(site, spool, log, now, everything, calls, is_up, tried=(), only=None, f
         "" if chosen else "no link may be used now", tuple(found), tuple(items), taken)
 
 
-def _in_use(site):
+def in_use(site):
     """The links that may be used at all; those that mail.cfg names for now come in that order."""
     return {name: {**site.links[name], "priority": place} for place, name in enumerate(site.calls["use"])} or site.links
 
@@ -75,7 +76,7 @@ def _may_urge(site, envelope):
     listed, sender = site.calls["urgent_from"], envelope.sender.key if envelope.sender else None
     owner = site.addresses.get(sender)
     box = accounts.box_of(site, envelope.user) if envelope.user else owner
-    return not listed or box in listed or sender in listed and owner in (None, box)
+    return not listed or box in listed or sender in listed and (owner == box or not envelope.user)
 
 
 def _why(verdict, found, chosen, tried):

@@ -12,7 +12,7 @@ from amsmail.protocol import imap_client as imap
 from amsmail.protocol.engine import Closed
 from amsmail.store.partials import Partials
 from amsmail.store.seen_uids import SeenUids
-from amsmail.transport.inbound import ALL, DELETE, KEEP, Arrival, Session
+from amsmail.transport.inbound import ALL, DELETE, KEEP, NO_ROOM, Arrival, Session
 from amsmail.transport.result import PERMANENT, TEMPORARY
 from amsmail.wire.urgency import HEADER_CAP, NORMAL, URGENT, is_urgent
 
@@ -47,7 +47,7 @@ class ImapSession(Session):
         self.prepare()
         if self.spool.free() < _LEAST_ROOM:
             # What comes first cannot be weighed before it comes: it would come in every call, for nothing.
-            self.result.fail(TEMPORARY, "the disk is full: nothing is fetched")
+            self.fail_for_room()
             return
         self._uids = SeenUids(self.seen, self.account["folder"])
         take = self._ahead()
@@ -103,7 +103,7 @@ class ImapSession(Session):
     # What is remembered from call to call
 
     def _recall(self):
-        """What the last checkpoint left, if it is of the folder and the UIDVALIDITY that the journal is of."""
+        """What the last checkpoint left, if it is of the mailbox, folder and UIDVALIDITY that the journal is of."""
         found = self.known.get("folder")
         if found and found["journal"] == self._journal():
             self._first = found["first"]
@@ -118,7 +118,7 @@ class ImapSession(Session):
             self._checkpoint()      # a file that begins anew must not be taken for one that is remembered
 
     def _journal(self):
-        return [self.account["folder"], self._uids.uidvalidity]
+        return [self.mailbox, self.account["folder"], self._uids.uidvalidity]
 
     def _file(self, uid):
         return self._uids.key(uid).replace("/", ".")
@@ -163,7 +163,7 @@ class ImapSession(Session):
         here = {uid: self._partials.octets(self._file(uid)) for uid in self._open
                 if self._file(uid) in self._partials and uid not in self._stay}
         for uid in [uid for uid, octets in here.items() if not self._fits(self._open[uid], octets)]:
-            self._leave(uid, f"a message of {self._open[uid]} octets does not fit on the disk")
+            self._leave_for_room(uid, self._open[uid])
         resume = {uid: self._partial(uid, self._open[uid]) for uid in here if uid not in self._failed_uids}
         return imap.Take(
             self._uids.uidvalidity, self._first,
@@ -176,17 +176,16 @@ class ImapSession(Session):
 
     def _recall_held(self):
         """What is held is not whole, also where the last checkpoint was lost."""
-        self._forget_held_elsewhere()
+        self._forget_held_before()
         self.holding.over([key for key in self.holding if key in self.seen])
         for key in self.holding:
             self._open.setdefault(int(key.rpartition("/")[2]), self.holding.octets(key))
         self._stay = {uid for uid, size in self._open.items() if self.holding.stays(self._uids.key(uid), size)}
 
-    def _forget_held_elsewhere(self):
-        """Nothing is held any more of another UIDVALIDITY, nor of another folder, which may have the same."""
+    def _forget_held_before(self):
+        """Nothing is held any more of another UIDVALIDITY."""
         start = f"{self._uids.uidvalidity}/"
         self.holding.over([key for key in self.holding if not key.startswith(start)])
-        self.holding.over_elsewhere()
 
     def _fits(self, size, octets):
         """Whether there is room for the rest of a message of which `octets` are here: its file grows, and then it is
@@ -201,6 +200,7 @@ class ImapSession(Session):
         uidvalidity = event.folder.uidvalidity
         if uidvalidity and uidvalidity == self._uids.uidvalidity:
             self._uids.tidy()
+            self.holding.over_elsewhere()
             self._uidvalidity = uidvalidity
         elif not self._uids.uidvalidity and self._takes_everything:
             self._start(uidvalidity, 1)
@@ -211,7 +211,8 @@ class ImapSession(Session):
         self._open, self._first, self._stay = {}, first, set()
         if uidvalidity:
             self._uids.start(uidvalidity, first, time.time())
-            self._forget_held_elsewhere()
+            self._forget_held_before()
+            self.holding.over_elsewhere()
         else:
             self.log("no-uidvalidity", account=self.name, note="a call that is cut off may fetch messages twice")
 
@@ -267,7 +268,7 @@ class ImapSession(Session):
             if self.holding.stays(self._key(event.uid), event.size):
                 return self._stays(event.uid, event.size)
             if not self._fits(event.size, event.octets):
-                return self._leave(event.uid, f"a message of {event.size} octets does not fit on the disk")
+                return self._leave_for_room(event.uid, event.size)
             head = self._partials.head(self._file(event.uid), HEADER_CAP)
         except OSError as error:
             return self._leave(event.uid, f"the disk failed: {error}")
@@ -288,6 +289,10 @@ class ImapSession(Session):
         self.result.kept += 1
         self.result.fail(TEMPORARY, problem)
         self._failed_uids.setdefault(uid, problem)
+
+    def _leave_for_room(self, uid, size):
+        self.fail_for_room(1, size)
+        self._failed_uids.setdefault(uid, NO_ROOM)
 
     def _with_disk(self, uid, action):
         """Does something with what is here of a message: where the disk fails it is given up for this session."""

@@ -97,9 +97,8 @@ class Pop3Session(Session):
         room = self.spool.free()
         fit = [message.number for message, total in zip(messages, accumulate(message.size for message in messages))
                if total <= room]
-        if left := len(messages) - len(fit):
-            self.result.kept += left
-            self.result.fail(TEMPORARY, f"{left} messages do not fit on the disk, which has room for {room} octets")
+        if left := messages[len(fit):]:
+            self.fail_for_room(len(left), sum(message.size for message in left))
         return fit
 
     def _pass_over_backlog(self, messages, now):

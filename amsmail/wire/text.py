@@ -91,6 +91,12 @@ class ToDisk:
         return self._cr
 
 
+def printable(text):
+    """A str that came from elsewhere, fit for a terminal or a mail: no character in it that could move a cursor, or that
+    is none (a lone surrogate)."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def to_wire(text):
     """Disk form to wire form: LF becomes CRLF.  Needs no memory of earlier pieces."""
     return text.replace(b"\n", b"\r\n")

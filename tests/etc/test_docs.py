@@ -8,6 +8,7 @@ import pytest
 from configobj import ConfigObj
 
 from amsmail.program.launchers import PROGRAMS
+from amsmail.setup.forms import FORMS
 
 from ..real.packages import environment, tree
 from .installation import PROJECT
@@ -29,17 +30,55 @@ def test_mandoc_finds_nothing_to_complain_about(page):
 
 
 def test_there_is_a_page_for_each_program():
-    assert {path.name for path in (PROJECT / "bin").iterdir()} == {page.stem for page in PAGES if page.suffix == ".8"}
+    installer = {"amsmail-install"}         # scripts/install makes it
+    programs = {path.name for path in (PROJECT / "bin").iterdir()} | installer
+    assert programs == {page.stem for page in PAGES if page.suffix == ".8"}
 
 
-def test_pages_tell_every_option_of_their_program():
-    for page in ("smtpd", "pop3d", "amsd", "mailcheck", "mailcfg"):
-        source = PROGRAMS[page]
-        code = (PROJECT / f"amsmail/program/{source}.py").read_text()
-        options = set(re.findall(r"--([a-z]+)", re.search(r'(?s)^USAGE = """(.*?)"""', code, re.M)[1])) if "USAGE" in code else None
-        if source in ("smtpd", "pop3d"):
-            options = set(re.findall(r'"--(\w+)"', re.search(r"(?m)^FLAGS = \((.*)\)$", code)[1]))
-        assert options == set(re.findall(r"Fl -([a-z]+)", (DOCS / f"{page}.8").read_text())), page
+# What each page's options are: those of the program's USAGE, or of its FLAGS where it has no more to say.
+DAEMONS = ("smtpd", "pop3d")
+PROGRAMS_WITH_USAGE = ("amsd", "mailcheck", "mailcfg", "mailcheckcfg", "mailtransportcfg")
+CONFIGURING = ("mailcfg", "mailcheckcfg", "mailtransportcfg")
+
+
+def options(text):
+    """The options in a text; --KEY stands for the keys of mail.cfg."""
+    return set(re.findall(r"--([a-zA-Z][a-zA-Z-]*)", text))
+
+
+def source(program):
+    return (PROJECT / f"amsmail/program/{PROGRAMS[program]}.py").read_text()
+
+
+def usage(program):
+    return re.search(r'(?s)^USAGE = """(.*?)"""', source(program), re.M)[1]
+
+
+def told(program):
+    """The options that a page tells of."""
+    return set(re.findall(r"Fl -([a-zA-Z][a-zA-Z-]*)", (DOCS / f"{program}.8").read_text()))
+
+
+@pytest.mark.parametrize("program", DAEMONS)
+def test_pages_tell_every_flag_of_their_program(program):
+    assert told(program) == set(re.findall(r'"--(\w+)"', re.search(r"(?m)^FLAGS = \((.*)\)$", source(program))[1]))
+
+
+@pytest.mark.parametrize("program", PROGRAMS_WITH_USAGE)
+def test_pages_tell_every_option_of_their_program_and_no_other(program):
+    """What is an option since it is a key of mail.cfg is told as such, and need not be named."""
+    keys = {question.option[2:] for form in FORMS.values() for question in form.questions}
+    assert told(program) - (keys if program in CONFIGURING else set()) <= options(usage(program)) <= told(program)
+    assert ("KEY" in told(program)) == (program in CONFIGURING)
+
+
+@pytest.mark.parametrize("program", CONFIGURING)
+def test_what_a_configure_script_takes_is_in_its_usage(program):
+    """The options in its source, but for those of mail.cfg's keys."""
+    keys = {question.option[2:] for form in FORMS.values() for question in form.questions}
+    modules = (PROJECT / "amsmail/program").glob(f"{program}*.py")
+    taken = {option for path in modules for option in re.findall(r'"--([a-z-]+)"', path.read_text())}
+    assert taken - keys <= options(usage(program)), program
 
 
 def test_mail_cfg_5_tells_every_key_in_its_section():

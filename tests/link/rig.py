@@ -163,7 +163,7 @@ class Sea(Site):
     @property
     def is_dialled(self):
         """Whether there is a record that the link may be up."""
-        return Dialled(self.spool.state("dialled")).left_behind() is not None
+        return bool(Dialled(self.spool.state("dialled")).left_behind())
 
     @property
     def ledger(self):

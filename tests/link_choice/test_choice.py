@@ -63,8 +63,8 @@ def weigh(links, items=(NOTE,), has_accounts=False, now=NOON, calls=(), up=()):
 
 def choose(links, items=(NOTE,), has_accounts=False, now=NOON, calls=(), up=(), **more):
     """(the Verdicts on `links`, those of them over which calls are made)."""
-    return choice.choose(links, list(items), has_accounts, now, calls,
-                         lambda name: name in up or links[name]["type"] == "always", **more)
+    states = {name: name in up or links[name]["type"] == "always" for name in links}
+    return choice.choose(links, list(items), has_accounts, now, calls, states, **more)
 
 
 def call(start="2026-03-04 08:00", seconds=60, octets=1000, cost="0.10", currency="EUR", link="gsm"):
@@ -179,13 +179,11 @@ def test_a_present_link_that_is_not_there(read):
 def test_a_probe_that_cannot_tell_closes_that_link_only(read):
     links = read({"marina": "type = present | probe = command /nowhere | priority = 1", "gsm": PPP})
 
-    def is_up(name):
-        if name == "marina":
-            raise LinkError("the probe command cannot be started: /nowhere")
-        return False
-    (marina, gsm), chosen = choice.choose(links, [NOTE], False, NOON, [], is_up)
+    states = {"marina": LinkError("the probe command cannot be started: /nowhere"), "gsm": False}
+    (marina, gsm), chosen = choice.choose(links, [NOTE], False, NOON, [], states)
     assert (marina.link, marina.why_not, marina.is_up) == (
         "marina", "the probe command cannot be started: /nowhere", False)
+    assert (marina.needs_person, gsm.needs_person) == (True, False)
     assert gsm.carries == ("note",) and chosen == [gsm]
 
 

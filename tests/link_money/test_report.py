@@ -11,6 +11,7 @@ import pytest
 
 from amsmail.link import bill, ledger
 from amsmail.program import exits, report
+from amsmail.store import durable
 from tests.link_money.test_bill import NOON, box, call
 from tests.real.packages import Unavailable
 
@@ -47,7 +48,7 @@ class Yacht:
     def calls(self, *calls):
         self.ledger.parent.mkdir(parents=True, exist_ok=True)
         for each in calls:
-            ledger.write(str(self.ledger), each)
+            durable.append(str(self.ledger), json.dumps(each).encode() + b"\n")
 
     def report(self, *options):
         """(exit code, stdout, stderr)"""

@@ -49,11 +49,32 @@ def test_news(tmp_path):
     assert alarm.news(["b", "a", "b"]) == ["b", "a"]
     alarm.remember(["a", "b"])
     assert alarm.news(["a", "c"]) == ["c"]
-    alarm.remember(["c"])
-    assert alarm.news(["a", "c"]) == ["a"]
+    alarm.remember(["c"], {"a"})
+    assert alarm.news(["a", "b", "c"]) == ["a"]
 
 
-@pytest.mark.parametrize("contents", [b"", b"{", b"{}", b"\xff"])
+def test_what_was_not_tried_again_is_not_over(tmp_path):
+    """A run that makes no call (the link rests) says nothing about the relay."""
+    alarm = Alarm(tmp_path / "alarm.json")
+    refused = "relay: the login was refused: 535 5.7.8 no"
+    alarm.remember([refused])
+    alarm.remember([])
+    alarm.remember([], {"account owner", "link gsm"})
+    assert alarm.news([refused]) == []
+    alarm.remember([], {"relay"})
+    assert alarm.news([refused]) == [refused]
+
+
+def test_what_a_provider_adds_to_it_is_no_news(tmp_path):
+    """Some put another number into each reply."""
+    alarm = Alarm(tmp_path / "alarm.json")
+    assert len(alarm.news([f"relay: the login was refused: 535 5.7.8 no. {number}" for number in (1, 2)])) == 1
+    alarm.remember(["relay: the login was refused: 535 5.7.8 no. 1"])
+    assert alarm.news(["relay: the login was refused: 535 5.7.8 no. 3"]) == []
+    assert alarm.news(["relay: the certificate is wrong: expired"]) == ["relay: the certificate is wrong: expired"]
+
+
+@pytest.mark.parametrize("contents", [b"", b"{", b"[]", b"\xff"])
 def test_what_was_told_may_be_lost(tmp_path, contents):
     (tmp_path / "alarm.json").write_bytes(contents)
     assert Alarm(tmp_path / "alarm.json").news(["a"]) == ["a"]

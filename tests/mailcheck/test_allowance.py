@@ -4,6 +4,7 @@ another in one run.
 Time is the test's: the link and the worker of the first part are scripted, and say how long what they do lasts.
 """
 
+import os
 import threading
 from decimal import Decimal
 
@@ -19,7 +20,7 @@ from amsmail.program.call import Call
 from amsmail.program.screen import Screen
 from tests.mailcheck.peers import Provider, Relay
 from tests.mailcheck.sites import account, relay
-from tests.mailcheck.test_mailcheck import Boat
+from tests.mailcheck.test_mailcheck import Boat, wait_for
 
 HANGING_UP = 2.0        # seconds
 TARIFF = {"currency": "EUR", "setup_charge": "0.10", "increment": 20, "per_increment": "0.10", "per_mb": "1"}
@@ -33,6 +34,8 @@ class Link:
 
     def __init__(self, attempts, clock):
         self._attempts, self._clock = attempts, clock
+        self.given = []         # the seconds that there were for each attempt
+        self.counted = []       # what its interface counts, from look to look
 
     def plug(self, settings, report, dials):
         self._report, self._dials = report, dials
@@ -43,7 +46,7 @@ class Link:
 
     def up(self):
         for number, (seconds, reason) in enumerate(self._attempts, 1):
-            self._dials(number)
+            self.given.append(self._dials(number))
             self._clock.now += seconds
             if reason is None:
                 return
@@ -56,7 +59,7 @@ class Link:
         self._clock.now += HANGING_UP
 
     def octets(self):
-        return None
+        return self.counted.pop(0) if self.counted else None
 
 
 class Worker:
@@ -94,14 +97,16 @@ def make(tmp_path, monkeypatch):
     """Makes a call with these attempts, within an Allowance, whose worker does this; gives the Call."""
     monkeypatch.setattr(calling, "_LOOK", 0.01)
 
-    def make(attempts=((10, None),), allowance=ANY, settings=TARIFF, **work):
+    def make(attempts=((10, None),), allowance=ANY, settings=TARIFF, counted=(), **work):
         clock = Clock()
         link = Link(attempts, clock)
+        link.counted = list(counted)
         monkeypatch.setattr(calling.links, "make", link.plug)
         monkeypatch.setattr(calling, "Worker", lambda job: Worker(clock, **work))
         call = Call("gsm", {"currency": "", **settings}, Dialled(str(tmp_path / "dialled")),
                     lambda *event, **figures: None, Screen(False), clock)
         call.run({}, allowance, 0)
+        call.given = link.given
         return call
     return make
 
@@ -114,7 +119,7 @@ def make(tmp_path, monkeypatch):
     # nobody answered: that costs nothing, nor do the pauses
     ([(25, BUSY), (25, BUSY), (10, None)], 52.0, "0.40"),
     ([(25, BUSY)] * 3, 0.0, "0.00"),
-    # somebody did, and may have for all that is known: each time is a call
+    # somebody did, or may have for all that is known: each time is a call
     ([(25, NO_CARRIER), (10, None)], 77.0, "0.70"),
     ([(25, TIMED_OUT), (45, NO_CARRIER)], 70.0, "0.70"),
 ])
@@ -169,13 +174,86 @@ def test_what_is_not_paid_for_does_not_use_up_a_budget(make):
 @pytest.mark.parametrize("allowance, attempts, why", [
     (Allowance(**LEFT, closes=90), [(95, BUSY), (10, None)], "its window closes"),
     (Allowance(60, "its budget"), [(61, NO_CARRIER), (10, None)], "it took longer than its budget, 60 s"),
-    (Allowance(**LEFT, money=Decimal("0.30")), [(36, NO_CARRIER), (10, None)],
-     "its budget left 0.30, and that is used up"),
+    # each call that was answered pays the set-up again
+    (Allowance(**LEFT, money=Decimal("0.49")), [(36, NO_CARRIER), (10, None)],
+     "its budget left 0.49, and that is used up"),
 ])
 def test_no_attempt_begins_when_the_allowance_is_used_up(make, allowance, attempts, why):
     call = make(attempts, allowance)
     assert [text for _, text in call.troubles] == [f"link gsm: not dialled again: {why}"]
     assert call.did_not_come_up
+
+
+def test_an_attempt_has_no_more_time_than_the_call(make):
+    """Unanswered ones leave a budget as it is, but not a window."""
+    assert make([(40, BUSY), (10, None)], Allowance(60, "its budget")).given == [60, 60]
+    assert make([(40, NO_CARRIER), (10, None)], Allowance(60, "its budget")).given == [60, 20]
+    assert make([(40, BUSY), (10, None)], Allowance(**LEFT, closes=100)).given == [100, 30]
+
+
+def test_a_link_that_came_up_too_late_carries_nothing(make):
+    call = make([(61, None)], Allowance(60, "its budget"), octets=500)
+    assert [text for _, text in call.troubles] == ["the call was ended: it took longer than its budget, 60 s"]
+    assert call.figures()["bytes_up"] == 0 and call.figures()["seconds"] == 63.0
+
+
+def test_what_a_worker_told_before_it_was_killed_is_paid_for(make):
+    """It gave no results."""
+    assert make(octets=100_000).figures()["bytes_up"] == 104_000
+
+
+@pytest.mark.parametrize("counted, figures", [
+    ([(1000, 500), (4000, 2500)], (2000, 3000, "interface")),
+    ([(1000, 500), (40, 25)], (25, 40, "interface")),           # it was made anew meanwhile
+    # it was not known before: it may have counted since the machine was started
+    ([None, (9 * 10**9, 9 * 10**9)], (0, 0, "estimated")),
+])
+def test_what_the_interface_counted(make, counted, figures):
+    call = make(counted=counted).figures()
+    assert (call["bytes_up"], call["bytes_down"], call["bytes_are"]) == figures
+
+
+# Records, and a bill that holds
+
+def test_a_link_that_did_not_come_down_is_not_forgotten(tmp_path):
+    """Another link is dialled in the same run; the next run tries to hang the first one up again."""
+    boat = Boat(tmp_path / "boat")
+    with Relay() as shore:
+        boat.configure(relay=relay(shore.port))
+        links(boat, gsm={**SMALL, "down": boat.command("stuck", "exit 1")}, vsat={"priority": 2})
+        boat.enqueue(b"\r\n" + b"x" * 900 * 2 + b"\r\n"), boat.enqueue()
+        assert boat.mailcheck()[0] == 69
+        assert boat.calls == ["up", "stuck", "stuck", "up", "down"] and len(shore.accepted) == 2
+        assert boat.mailcheck()[0] == 69 and boat.calls[5:] == ["stuck", "stuck"]
+        links(boat, gsm=SMALL)
+        assert boat.mailcheck() == (0, "") and boat.calls[7:] == ["down"] and not boat.is_dialled
+
+
+@pytest.mark.parametrize("budget, code, calls", [("1 EUR a day", 69, []), ("", 75, ["up", "down"])])
+def test_what_cannot_be_put_on_the_bill_spends_no_budget(tmp_path, budget, code, calls):
+    """The ledger cannot be written; a link without a budget is used all the same."""
+    boat = Boat(tmp_path / "boat")
+    with Relay() as shore:
+        boat.configure(relay=relay(shore.port))
+        links(boat, gsm={"currency": "EUR", "setup_charge": "0.50", "budget": budget})
+        boat.enqueue()
+        os.mkdir(boat.spool.state("ledger.jsonl") + ".d")
+        os.symlink(boat.spool.state("ledger.jsonl") + ".d/none/ledger", boat.spool.state("ledger.jsonl"))
+        assert boat.mailcheck()[0] == code and boat.calls == calls
+        assert len(shore.accepted) == len(calls) // 2
+
+
+def test_sigterm_ends_the_run_and_not_just_a_call(tmp_path):
+    boat = Boat(tmp_path / "boat")
+    boat.configure(relay=relay(1))
+    links(boat, gsm={**SMALL, "up": boat.command("up", "sleep 30")}, vsat={"priority": 2})
+    boat.enqueue(b"\r\n" + b"x" * 900 * 2 + b"\r\n"), boat.enqueue()
+    process = boat.start()
+    wait_for(lambda: boat.calls == ["up"])
+    process.terminate()
+    _, said = process.communicate(timeout=20)
+    assert (process.returncode, said) == (75, "mailcheck: stopped by SIGTERM\n")
+    assert boat.calls == ["up", "down"] and not boat.is_dialled
 
 
 # How much is fetched

@@ -24,6 +24,7 @@ from tests.mailcheck.sites import Site, account, crash, without_trace
 from tests.store.disk import Disk
 
 BIN = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "bin")
+MAILBOX = "yacht 127.0.0.1"
 LIMIT = 2000            # octets, of the link in these tests
 HEAD = b"From: \"The =?utf-8?q?Ag=C3=A9nt?=\" <agent@shore.example>\r\nSubject: Charts of\r\n the coast\r\n"
 LARGE = HEAD + b"X: y\r\n\r\n" + b"".join(b"line %d\r\n" % n for n in range(1000))
@@ -153,7 +154,7 @@ def test_held_and_told_once(kind, ship_of):
             assert result.held == (list(ship.held()) if number == 0 else [])
         assert provider.uids == [1] and ship.mails() == [SMALL]
         (mine, state), = ship.held().items()
-        assert state == HELD and mine == identity("owner", "u1" if kind is Pop3 else "17/1")
+        assert state == HELD and mine == identity("owner", MAILBOX, "u1" if kind is Pop3 else "17/1")
         notice, = ship.notices()
         asked = provider.asked(1)
     assert mine in notice["Subject"] and mine in notice.get_content()
@@ -430,7 +431,7 @@ def test_another_uidvalidity_is_another_message(ship_of):
         ship.call()
         provider.server.options["uidvalidity"] = 18
         ship.call()
-        assert list(ship.held()) == [identity("owner", "18/1")]
+        assert list(ship.held()) == [identity("owner", MAILBOX, "18/1")]
     assert len(ship.notices()) == 2
 
 

@@ -8,7 +8,7 @@ import pytest
 from amsmail.store.held import DELETE, HELD, HeldMail, identity
 from amsmail.transport.result import TEMPORARY
 from tests.mailcheck.sites import account, crash
-from tests.mailcheck.test_held import HEAD, LARGE, SMALL, Imap, Pop3, Ship
+from tests.mailcheck.test_held import HEAD, LARGE, MAILBOX, SMALL, Imap, Pop3, Ship
 from tests.store.disk import Disk
 
 OTHER = HEAD + b"X: other\r\n\r\n" + b"other line\r\n" * 900
@@ -48,7 +48,7 @@ def test_a_decision_is_about_one_folder(ship_of, decision):
         for _ in range(3):
             assert ship.call().failures == []
         assert provider.uids == [1] and ship.mails() == []
-        assert ship.held() == {identity("owner", "17/1", "Charts"): HELD} and inbox not in ship.held()
+        assert ship.held() == {identity("owner", MAILBOX, "17/1", "Charts"): HELD} and inbox not in ship.held()
         assert len(ship.notices()) == 2
         ship.mailcheck(decision, *ship.held())
         ship.call()

@@ -1,6 +1,5 @@
 """mailcheck itself: whatever happens between dialling and hanging up, the link comes down and somebody is told."""
 
-import json
 import os
 import signal
 import subprocess
@@ -73,7 +72,7 @@ class Boat(Site):
     @property
     def is_dialled(self):
         """Whether there is a record that the link may be up."""
-        return Dialled(self.spool.state("dialled")).left_behind() is not None
+        return bool(Dialled(self.spool.state("dialled")).left_behind())
 
 
 @pytest.fixture
@@ -282,7 +281,7 @@ def test_a_command_that_is_not_there(boat):
                                                   "down": boat.command("down")}})
     boat.enqueue()
     code, said = boat.mailcheck()
-    assert code == 75 and "/no/such/dialler" in said and boat.calls == ["down"]
+    assert code == 69 and "/no/such/dialler" in said and boat.calls == ["down"]
 
 
 def test_down_that_fails_once(boat, shore):
@@ -372,7 +371,8 @@ def test_a_call_has_a_limit(boat, hanging):
 
 
 def test_mailcheck_itself_is_killed(boat, hanging):
-    """The next run hangs up first, even if it has nothing to do."""
+    """The next run hangs up first, even if it has nothing to do, and the call is on the bill."""
+    boat.link(currency="EUR", setup_charge="0.35", call_limit=60)
     boat.configure(relay=relay(hanging.port))
     boat.enqueue()
     process = boat.start()
@@ -382,16 +382,45 @@ def test_mailcheck_itself_is_killed(boat, hanging):
     os.kill(worker, signal.SIGKILL)
     process.communicate()
     assert boat.calls == ["up"] and boat.is_dialled
+    call, = boat.ledger
+    assert (call["outcome"], call["seconds"]) == ("under way", 0)
     boat.configure(relay={})
     assert boat.mailcheck() == (0, "")
-    assert boat.calls == ["up", "down"] and not boat.is_dialled and boat.ledger == []
+    assert boat.calls == ["up", "down"] and not boat.is_dialled
+    call, = boat.ledger
+    assert call["outcome"] == "its mailcheck was killed: the time is the most it may be"
+    assert 0 < call["seconds"] <= 60 and call["cost"] == "0.35"
     assert boat.mailcheck() == (0, "") and boat.calls == ["up", "down"]
+
+
+def test_who_has_the_queue_for_a_moment_does_not_spoil_a_call(boat, shore):
+    """Such as `mailcheck queue hold`."""
+    boat.configure(relay=relay(shore.ports["smtp"]))
+    boat.link(up="sleep 0.3")
+    boat.enqueue()
+    process = boat.start()
+    wait_for(lambda: boat.calls == ["up"])
+    with boat.spool.lock("queue"):
+        time.sleep(0.8)
+    assert process.communicate(timeout=20) and process.returncode == 0 and boat.queued() == []
+
+
+def test_a_worker_does_not_outlive_its_mailcheck(boat, hanging):
+    """Otherwise it would keep the queue from the next run."""
+    boat.configure(relay=relay(hanging.port))
+    boat.enqueue()
+    process = boat.start()
+    wait_for(lambda: hanging.sessions)
+    worker = _worker_of(process)
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not os.path.exists(f"/proc/{worker}") or _is_zombie(worker))
+    boat.spool.lock("queue").release()
 
 
 @pytest.mark.parametrize("links", [{}, {"gsm": {"type": "always"}}], ids=["removed", "not dialled any more"])
 def test_a_link_left_up_that_mail_cfg_does_not_know_any_more(boat, links):
-    with open(boat.spool.state("dialled"), "w", encoding="ascii") as f:
-        json.dump({"link": "gsm", "start": 1, "process": 1}, f)
+    Dialled(boat.spool.state("dialled")).write("gsm", 1)
     boat.configure(links=links)
     code, said = boat.mailcheck()
     assert code == 69 and "link gsm MAY STILL BE UP" in said

@@ -43,8 +43,9 @@ class Ship(Site):
     def run(self):
         return self.mailcheck("--quiet", str(self.path))
 
-    def plan(self, is_up=lambda name: False, now=NOON):
-        return plan(self.site, self.spool, self._logger(), now, True, [], is_up)
+    def plan(self, is_up=False, now=NOON):
+        """The Plan, where all links are up or none is."""
+        return plan(self.site, self.spool, self._logger(), now, True, [], dict.fromkeys(self.site.links, is_up))
 
     def hold(self, **plan_):
         """What a mailcheck does before it calls."""
@@ -162,9 +163,9 @@ def test_what_the_operator_holds_goes_over_no_link(tmp_path):
     uid = ship.enqueue(LARGE)
     ship.hold()
     queue = Queue(ship.spool)
-    assert ship.plan(is_up=lambda name: True).goes == {uid}
+    assert ship.plan(is_up=True).goes == {uid}
     queue.hold(ship.queued()[0].entry, "h")
-    assert ship.plan(is_up=lambda name: True).goes == set()
+    assert ship.plan(is_up=True).goes == set()
 
 
 def test_nothing_is_held_while_somebody_has_the_queue(tmp_path):

@@ -1,12 +1,13 @@
 """mailcheck --plan and --status: what an operator reads, and that nothing is dialled and nothing changed by it."""
 
+import json
 import os
 import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from amsmail.link import ledger
+from amsmail.store import durable
 from amsmail.store.queue import BY_OPERATOR, Queue, Tries
 from tests.mailcheck.sites import account, relay
 from tests.mailcheck.test_mailcheck import Boat
@@ -66,10 +67,10 @@ class Planner(Boat):
 
     def had(self, link="gsm", **figures):
         """A call that was made just now."""
-        ledger.write(self.spool.state("ledger.jsonl"), {
+        durable.append(self.spool.state("ledger.jsonl"), json.dumps({
             "id": "x", "link": link, "why": "it comes first", "start": int(time.time()), "seconds": 61.5,
             "bytes_up": 1000, "bytes_down": 2000, "messages_out": 2, "messages_in": 1, "cost": "1.00",
-            "currency": "EUR", "outcome": "ok", **figures})
+            "currency": "EUR", "outcome": "ok", **figures}).encode() + b"\n")
 
 
 @pytest.fixture
@@ -162,8 +163,9 @@ def test_whose_mail_may_be_urgent(boat, urgent_from, senders):
     ("captain@yacht.example", "captain@yacht.example", True),       # mail programs log in with the address
     ("cook", "captain@yacht.example", False),                       # anybody can write that into MAIL
     ("captain", "cook@yacht.example", True),
-    ("cook", "owner@shore.example", True),                          # an address that no box here has
+    ("cook", "owner@shore.example", False),
     ("", "captain@yacht.example", True),                            # without a login, from a listed network
+    ("", "owner@shore.example", True),
 ])
 def test_where_somebody_logged_in_that_box_counts(boat, user, sender, is_urgent):
     boat.links(sat={"classes": "urgent"})
@@ -205,6 +207,12 @@ def test_while_somebody_picks_the_queue_up(boat):
         said = boat.says("--plan")
     assert said[1:3] == ["  sends 0 of 0 messages that are due, 0 octets", "  fetches from owner"]
     assert said[-1] == "The queue is being picked up by POP3 now: what waits in it is not looked at."
+
+
+def test_while_a_call_is_under_way(boat):
+    boat.enqueue()
+    boat.had(start=1_772_539_200, outcome="under way")
+    assert boat.says("--plan")[0] == "A call over gsm has begun and not ended: 2026-03-03 12:00."
 
 
 def test_a_link_rests_after_a_call_that_brought_nothing(boat):
@@ -312,6 +320,35 @@ def test_a_ledger_that_a_person_spoilt(boat):
         f.write('{"link": "gsm"}\nnonsense\n[1]\n{"link": "gsm", "start": "yesterday", "cost": 5}\n')
     code, out = boat.run("--status")
     assert code == 0 and "Calls: 2 on record" in out and "(no date) gsm: 0 s" in out
+
+
+# [calls] use
+
+def test_only_the_links_in_use_are_looked_at_and_in_their_order(boat):
+    """Whatever their priority; without `use` it is as before."""
+    boat.links(gsm={"priority": "1"}, vsat={"priority": "20"}, land={"priority": "30"})
+    boat.enqueue()
+
+    def links():
+        said = boat.says("--plan")
+        return [line.split()[2].rstrip(":") for line in said if line.startswith("Call over")], [
+            line.split()[1].rstrip(":") for line in said if line.startswith("Link ")]
+    assert links()[1] == ["gsm", "vsat", "land"]
+    boat.configure(calls={"use": "land, vsat"})
+    assert links() == (["land"], ["land", "vsat"])
+    boat.configure(calls={"use": "vsat"})
+    assert links() == (["vsat"], ["vsat"])
+
+
+def test_no_other_link_steps_in_for_those_in_use(boat, later):
+    """The land line's window is closed: the satellite is not to be paid for, though it might be used."""
+    boat.links(land={"windows": later[0]}, vsat={})
+    boat.configure(calls={"use": "land"})
+    boat.enqueue()
+    said = boat.says("--plan")
+    assert said[0] == "No call: no link may be used now." and not any("vsat" in line for line in said)
+    boat.configure(calls={"use": "land vsat"})
+    assert boat.says("--plan")[0].startswith("Call over vsat: the first that may be used; land: its window is closed")
 
 
 # Exit codes

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from amsmail.transport.inbound import NO_ROOM
 from amsmail.transport.result import PERMANENT, TEMPORARY
 from tests.mailcheck.peers import CUT, Provider
 from tests.mailcheck.silence import drop_what_is_behind, fall_silent
@@ -491,9 +492,8 @@ def test_what_does_not_fit_on_the_disk_is_not_asked_for(yacht, monkeypatch):
     with Provider(texts, capabilities=ABLE) as provider:
         monkeypatch.setattr(type(yacht.spool), "free", lambda self: 1000)
         result = pull(yacht, provider)
-        ((kind, text),) = result.failures
-        assert kind == TEMPORARY
-        assert text == "account owner: 2 messages do not fit on the disk, which has room for 1000 octets"
+        assert result.failures == [(PERMANENT, f"account owner: {NO_ROOM}")]
+        assert any(" no-room account=owner messages=2 octets=5932 room=1000" in line for line in yacht.log), yacht.log
         assert (result.done, result.kept) == (2, 2) and subjects(yacht) == [2, 4]
         assert provider.retrieved == ["uid2", "uid4"] and uids(provider) == ["uid1", "uid3"]
         monkeypatch.undo()

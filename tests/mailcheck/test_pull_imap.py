@@ -8,6 +8,7 @@ import time
 import pytest
 
 from amsmail.transport import pull_imap
+from amsmail.transport.inbound import NO_ROOM
 from amsmail.transport.result import PERMANENT, TEMPORARY
 from tests.mailcheck.imap_peer import ImapProvider
 from tests.mailcheck.sites import Impatient, Site, account, without_trace
@@ -467,8 +468,8 @@ def test_the_rest_of_a_message_for_which_there_is_no_room_is_left_there(yacht, m
         monkeypatch.setattr(type(yacht.spool), "free", lambda self: 200_000)
         for call in range(2):
             result = pull(yacht, provider)
-            words = f"account owner: a message of {octets} octets does not fit on the disk"
-            assert result.failures == [(TEMPORARY, words)]
+            assert result.failures == [(PERMANENT, f"account owner: {NO_ROOM}")]
+            assert any(f" no-room account=owner messages=1 octets={octets} room=200000" in line for line in yacht.log)
             assert (result.done, result.kept) == ((2, 1), (0, 1))[call]
             assert subjects(yacht) == [1, 3] and provider.uids == [2] and partials(yacht) == ["17.2"]
         monkeypatch.undo()
@@ -487,7 +488,7 @@ def test_on_a_full_disk_nothing_is_fetched(yacht, monkeypatch):
             result = pull(yacht, provider)
             assert provider.sessions == sessions
             if not sessions:
-                assert result.failures == [(TEMPORARY, "account owner: the disk is full: nothing is fetched")]
+                assert result.failures == [(PERMANENT, f"account owner: {NO_ROOM}")]
                 assert (result.done, result.sent, result.received) == (0, 0, 0)
         assert result.failures == [] and result.done == 1
     assert subjects(yacht) == [1] and provider.uids == []

@@ -1,0 +1,130 @@
+"""mailcfg import: the users and the mail of other programs."""
+
+import os
+import sys
+
+from amsmail.program import exits, options
+from amsmail.setup import import_boxes, import_mail
+from amsmail.setup.import_mail_sources import NotRead
+from amsmail.site import config
+from amsmail.site.config_error import ConfigError
+from amsmail.site.draft import Draft
+from amsmail.store.locks import Busy
+from amsmail.store.spool import Spool, SpoolError
+
+_SHOWN = 500        # messages between two signs of life
+
+
+def run(arguments, usage, default_config):
+    """Runs `mailcfg import ...`; gives the exit code: TEMPFAIL if something was left out.  Raises ConfigError."""
+    flags, pairs, words = options.parse(usage, arguments, ("--dry-run",), ("--config", "--shadow", "--box"))
+    kinds = ("passwd", *import_boxes.FORMATS, "mail")
+    if len(words) != 2 or words[0] not in kinds:
+        options.wrong(usage, f"expected import {'|'.join(kinds)}, and one file or folder")
+    kind, source = words
+    given = dict(pairs)
+    path = given.pop("--config", default_config)
+    wanted = {"passwd": {"--shadow"}, "mail": {"--box"}}.get(kind, set())
+    if surplus := sorted(given.keys() - wanted) or (["--dry-run"] if kind == "mail" and flags else []):
+        options.wrong(usage, f"{surplus[0]} is of no use to import {kind}")
+    if kind == "mail":
+        return _mail(path, source, given.get("--box", ""))
+    return _boxes(Draft(path), kind, source, given.get("--shadow"), bool(flags))
+
+
+# Boxes
+
+def _boxes(draft, kind, source, shadow, is_dry):
+    text, taken = _text(source), draft.names("boxes")
+    if kind == "passwd":
+        found = import_boxes.passwd(text, _text(shadow) if shadow else "", taken=taken)
+    else:
+        found = import_boxes.FORMATS[kind](text, taken=taken)
+    refused = _put(draft, found)
+    added = [name for name in found.accounts() if name not in refused]
+    if is_dry:
+        print(*draft.diff(), sep="\n")
+    else:
+        draft.save()
+    would = "would be " if is_dry else ""
+    print(*(f"{name}: {would}added{_without(draft, name)}" for name in added), sep="\n", end="\n" if added else "")
+    for line, what, why in found.left_out:
+        _tell(f"{source}:{line}" if line else source, what, why)
+    for name, problem in refused.items():
+        _tell(source, name, f"was not added: {problem}")
+    # Line 0 is of the file as a whole: the system's users in passwd are no loss.
+    return exits.TEMPFAIL if refused or any(line for line, _, _ in found.left_out) else exits.OK
+
+
+def _put(draft, found):
+    """Adds the boxes that were found, as far as mail.cfg is then right; gives {box: why} of the others."""
+    before = draft.mark()
+    for name in found.accounts():
+        _put_one(draft, found, name)
+    if not draft.problems():
+        return {}
+    draft.undo(before)
+    refused = {}
+    for name in found.accounts():
+        mark = draft.mark()
+        _put_one(draft, found, name)
+        if problems := draft.problems():
+            draft.undo(mark)
+            refused[name] = "; ".join(problem.partition(": ")[2] for problem in problems)
+    return refused
+
+
+def _put_one(draft, found, name):
+    draft.add(("boxes", name))
+    for keys, text in found.changes.items():
+        if keys[1] == name and text:
+            draft.set(keys, text)
+
+
+def _without(draft, name):
+    return "" if draft.value(("boxes", name, "password")) else ", without a password"
+
+
+def _text(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as f:
+            return f.read()
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+
+
+# Mail
+
+def _mail(path, source, box):
+    site = config.load(path)
+    if box and box not in site.boxes:
+        raise ConfigError([f"{path}: [boxes]: there is no box {box!r}; there are: {', '.join(site.boxes)}"])
+    if not os.path.isdir(site.spool):
+        raise ConfigError([f"{site.spool}: there is no spool yet; the first connection to smtpd makes it"])
+    try:
+        found = import_mail.mail(Spool(site.spool, site.hostname), list(site.boxes), os.path.abspath(source), box,
+                                 _progress if sys.stderr.isatty() else lambda box, count: None)
+    except Busy:
+        print("mailcfg: mailcheck or another import runs; import it again when that has ended", file=sys.stderr)
+        return exits.TEMPFAIL
+    except (NotRead, SpoolError, OSError) as error:
+        print(f"mailcfg: {source}: {error}", file=sys.stderr)
+        return exits.TEMPFAIL
+    for name in sorted({*found.brought, *found.known}):
+        known = found.known.get(name, 0)
+        before = f", and {known} that came in before" if known else ""
+        print(f"{name}: {found.brought.get(name, 0)} messages{before}")
+    for place, what, why in found.left_out:
+        _tell(place, what, why)
+    return exits.TEMPFAIL if found.left_out else exits.OK
+
+
+def _progress(box, count):
+    if count % _SHOWN == 0:
+        print(f"{box}: {count} messages so far", file=sys.stderr)
+
+
+def _tell(place, what, why):
+    """A line about what was left out; a file of others may hold anything."""
+    line = f"{place}: {what}: {why}"
+    print("".join(c if c.isprintable() else "?" for c in line))

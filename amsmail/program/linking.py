@@ -1,0 +1,61 @@
+"""Links in mail.cfg: which of them are used now, and what refers to one that is renamed or deleted."""
+
+import os
+import re
+
+from amsmail.link.dialled import Dialled
+from amsmail.site.config import DEFAULT_SPOOL
+from amsmail.site.config_error import ConfigError
+
+ANY = "any"         # all links, by priority
+LEDGER = "The ledger keeps its calls under the name {name}, and a budget counts by name."
+
+_USE = ("calls", "use")
+_NAME = re.compile(r"[\w-][\w.-]{0,63}")
+
+
+def name_problem(name):
+    """What is expected of the name of a link instead, '' if it will do: [calls] use must be able to name it."""
+    good = _NAME.fullmatch(name) and name != ANY
+    return "" if good else f"1 to 64 letters, digits, '.', '_', '-', without a dot in front, and not {ANY!r}"
+
+
+def in_use(draft):
+    """The names of the links that are used now, in their order; empty where all are, by priority."""
+    return draft.value(_USE).replace(",", " ").split()
+
+
+def use(draft, names):
+    """Only these links are to be used from now on, the first one first; all, by priority, if there is none."""
+    draft.set(_USE, ", ".join(names) or None)
+
+
+def used_now(draft):
+    """Which links are used now, in words."""
+    names = in_use(draft)
+    if not names:
+        return "calls go over any link, by priority"
+    return f"calls go over {names[0]}" + "".join(f", then {name}" for name in names[1:]) + ", and over no other link"
+
+
+def rename(draft, old, new):
+    """Gives a link another name, also where it is named as one to be used."""
+    draft.rename(("links", old), new)
+    if old in in_use(draft):
+        use(draft, [new if name == old else name for name in in_use(draft)])
+
+
+def delete(draft, name):
+    """Removes a link; it is not to be used any more either."""
+    draft.drop(("links", name))
+    if name in in_use(draft):
+        use(draft, [other for other in in_use(draft) if other != name])
+
+
+def check_is_down(draft, name):
+    """Raises ConfigError where a mailcheck dialled the link and did not hang up yet: without its section it could
+    not."""
+    spool = draft.value(("site", "spool"), DEFAULT_SPOOL)
+    if name in Dialled(os.path.join(spool, "state", "dialled")).left_behind():
+        raise ConfigError([f"link {name} may be up: a mailcheck dialled it, and must be able to hang it up; wait until "
+                           "it has ended, or run mailcheck if none runs"])

@@ -1,0 +1,204 @@
+"""What mailtransportcfg does on a command line."""
+
+import json
+
+from amsmail.program import configuring, exits, options
+from amsmail.program.configuring import Noun
+from amsmail.setup import presets, trials
+from amsmail.setup.accountstate import AccountDraft
+from amsmail.setup.forms import FORMS
+from amsmail.setup.providers import Providers
+from amsmail.site import config
+from amsmail.site.config_error import ConfigError
+from amsmail.wire.address import Address, parse_address
+
+_ANYBODY = Address("x", "x.example")        # whose servers a provider's are where no address is given
+_OF_AN_ADDRESS = ("user", "source", "needs_confirmation", "note")       # what an Offer says of one address only
+
+
+def run(arguments, usage, default_config):
+    """Runs it; gives the exit code.  Raises ConfigError."""
+    if arguments[0] in _VERBS:
+        return _VERBS[arguments[0]](arguments[1:], usage, default_config)
+    return configuring.command(NOUNS, arguments, usage, default_config, ("--provider", "--address"), AccountDraft)
+
+
+# What fills in the rest
+
+def _fill_in(command, name=""):
+    """Puts what --provider and --address say into the draft; what other options say is put over it.  Raises
+    ConfigError."""
+    provider, address = command.given.get("--provider", ""), command.given.get("--address", "")
+    if not provider and not address:
+        return
+    offers = _of_provider(provider, address) if provider else _of_address(address)
+    wanted = presets.services(command.form, command.values.get("type", ""))
+    offer = presets.best(offers, wanted)
+    if offer is None:
+        notes = dict.fromkeys(each.note for each in offers if each.note)
+        raise ConfigError([f"{provider or address}: no {' or '.join(wanted)} there that takes a password", *notes])
+    if offer.needs_confirmation and "--yes" not in command.flags and "host" not in command.values:
+        raise ConfigError([f"{offer.host} is not in the domain of {address} ({offer.source}); if it may get the "
+                           "password, say --yes"])
+    presets.put(command.draft, command.form, name, offer, () if address else ("user",))
+    if offer.note:
+        print(f"{offer.note[0].upper()}{offer.note[1:]}.")
+
+
+def _of_provider(name, address):
+    found = Providers().by_name(name)
+    if found is None:
+        raise ConfigError([f"--provider: found {name!r}; expected one of: "
+                           f"{', '.join(each.name for each in Providers())}"])
+    return found.offers(_address(address) if address else _ANYBODY)
+
+
+def _of_address(address):
+    from amsmail.setup.discover import discover      # on demand: dnspython
+    _address(address)
+    found = discover(address)
+    if not found.offers:
+        raise ConfigError([f"--address: {found.why}"])
+    return found.offers
+
+
+def _address(text):
+    if expected := presets.address_problem(text):
+        raise ConfigError([f"found {text!r}; expected {expected}"])
+    return parse_address(text)
+
+
+# Relay and accounts
+
+def _relay_set(command):
+    _no_names(command)
+    _fill_in(command)
+    command.put()
+    return command.finish()
+
+
+def _relay_remove(command):
+    _no_names(command)
+    presets.clear(command.draft, command.form)
+    return command.finish(f"{command.draft.path}: there is no relay now; mail for others is refused")
+
+
+def _no_names(command):
+    if command.names:
+        raise ConfigError([f"{command.form.noun}: what is {command.names[0]!r}?"])
+
+
+def _account_add(command):
+    name = command.one_name(is_there=False)
+    command.draft.add(("accounts", name))
+    _fill_in(command, name)
+    address = command.given.get("--address", "")
+    box = presets.box_of(command.draft, address)
+    if box and not {"box", "envelope"} & command.values.keys():
+        command.values["box"] = box
+    command.put(name)
+    return command.finish(f"{command.draft.path}: account {name} added")
+
+
+def _account_delete(command):
+    name = command.one_name()
+    command.draft.drop(("accounts", name))
+    return command.finish(f"{command.draft.path}: account {name} deleted; what waits there stays there")
+
+
+def _account_set(command):
+    name = command.one_name()
+    _fill_in(command, name)
+    command.put(name)
+    return command.finish()
+
+
+# Trials
+
+def _relay_test(command):
+    _no_names(command)
+    return _test(command, [trials.RELAY])
+
+
+def _account_test(command):
+    return _test(command, [f"account {command.one_name()}"] if command.names else None)
+
+
+def _test(command, names):
+    """Tries these, or all there is; gives the exit code."""
+    site = config.load(command.draft.path)
+    found = trials.try_all(site, trials.all_names(site) if names is None else names)
+    if "--json" in command.flags:
+        print(json.dumps({name: {key: getattr(trial, key) for key in trial.__slots__} for name, trial in found.items()},
+                         indent=2, ensure_ascii=False))
+    elif not found:
+        print("There is neither a relay nor an account.")
+    else:
+        print(*(line for name, trial in found.items() for line in trials.told(name, trial)), sep="\n")
+    if all(trial.ok for trial in found.values()):
+        return exits.OK
+    return exits.TEMPFAIL if any(trial.ok for trial in found.values()) else exits.UNAVAILABLE
+
+
+# Providers
+
+def _provider(arguments, usage, _default):
+    flags, _, words = options.parse(usage, arguments, ("--json",))
+    verb = words.pop(0) if words else "list"
+    if verb not in ("list", "show") or len(words) != (verb == "show"):
+        options.wrong(usage, "provider: expected list, or show NAME")
+    if verb == "list":
+        found = {each.name: {"title": each.title, "domains": list(each.domains)} for each in Providers()}
+        lines = [f"{name:14} {values['title']}" for name, values in found.items()]
+    else:
+        offers = _of_provider(words[0], "")
+        provider = Providers().by_name(words[0])
+        found = {"name": provider.name, "title": provider.title, "domains": list(provider.domains),
+                 "note": provider.note, "servers": [_figures(offer, with_user=False) for offer in offers]}
+        lines = [f"{provider.title} ({provider.name})", *(_line(offer) for offer in offers),
+                 *([f"  {provider.note}"] if provider.note else [])]
+    print(json.dumps(found, indent=2, ensure_ascii=False) if "--json" in flags else "\n".join(lines))
+    return exits.OK
+
+
+def _figures(offer, with_user=True):
+    keys = ("service", "host", "port", "tls", "passwords")
+    return {key: getattr(offer, key) for key in (*keys, *(_OF_AN_ADDRESS if with_user else ()))}
+
+
+def _line(offer):
+    return f"  {offer.service:5} {offer.host}, port {offer.port}, tls = {offer.tls}" + (
+        "" if offer.passwords else ", which takes no password")
+
+
+def _discover(arguments, usage, _default):
+    from amsmail.setup.discover import discover
+    flags, _, words = options.parse(usage, arguments, ("--json",))
+    if len(words) != 1:
+        options.wrong(usage, "discover: expected one mail address")
+    _address(words[0])
+    found = discover(words[0])
+    if "--json" in flags:
+        print(json.dumps({"offers": [_figures(offer) for offer in found.offers], "why": found.why}, indent=2,
+                         ensure_ascii=False))
+    else:
+        for offer in found.offers:
+            print(_line(offer), f"        user {offer.user}; found by: {offer.source}",
+                  *(["        in another domain than the address: ask the provider whether it is right"]
+                    if offer.needs_confirmation else []), sep="\n")
+        print(*([found.why] if found.why else []), *dict.fromkeys(offer.note for offer in found.offers if offer.note),
+              sep="\n", end="\n" if found.why or any(offer.note for offer in found.offers) else "")
+    return exits.OK if found.offers else exits.UNAVAILABLE
+
+
+def _import(arguments, usage, default):
+    from amsmail.program import mailtransportcfg_import
+    return mailtransportcfg_import.run(arguments, usage, default)
+
+
+NOUNS = {
+    "relay": Noun(FORMS["relay"], {"set": _relay_set, "test": _relay_test, "remove": _relay_remove}),
+    "account": Noun(FORMS["account"], {"add": _account_add, "set": _account_set, "delete": _account_delete,
+                                       "test": _account_test}),
+}
+_VERBS = {"provider": _provider, "discover": _discover, "import": _import}

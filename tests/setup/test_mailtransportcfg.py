@@ -1,0 +1,639 @@
+"""mailtransportcfg: its commands, and its dialogue through a pseudo-terminal, with Postfix and Dovecot as provider."""
+
+import io
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import sys
+from collections import namedtuple
+
+import pexpect
+import pytest
+from pexpect.fdpexpect import fdspawn
+
+from amsmail.program import mailtransportcfg
+from amsmail.program.mailtransportcfg_dialogue import backlog_choices
+from amsmail.setup import discover
+from amsmail.setup.discover import Found
+from amsmail.setup.providers import Offer
+from amsmail.setup.trial import Trial
+from amsmail.site import config
+
+from ..etc.installation import PROJECT
+from ..real.boxes import Boxes
+from ..real.certificate import make_certificate
+from ..real.dovecot import Dovecot
+from ..real.postfix import Postfix
+from ..real.process import free_port, public_folder
+
+START = """\
+# Ours.
+schema = 1
+[site]
+hostname = mail.yacht.example
+postmaster = captain
+spool = {spool}
+[domains]
+[[yacht.example]]
+[boxes]
+[[captain]]
+[[cook]]
+addresses = cook, cook@gmail.com    # hers
+"""
+PASSWORD = "Ahoy 77%31"
+LEFT = 64
+
+Shore = namedtuple("Shore", "certificate boxes dovecot postfix")
+
+
+@pytest.fixture(scope="module")
+def shore():
+    with public_folder() as folder:
+        certificate = make_certificate(folder)
+        boxes = Boxes(folder / "mail", ["owner", "mate"])
+        for number in range(12):
+            boxes.deliver("owner", b"Subject: %d\n\n" % number + b"a line of it\n" * 1000)
+        dovecot = Dovecot(folder / "dovecot", boxes, {"owner": PASSWORD, "mate": PASSWORD}, certificate, with_imap=True)
+        with dovecot.running():
+            postfix = Postfix(folder / "postfix", boxes, dovecot, settings="smtpd_error_sleep_time = 0")
+            with postfix.running():
+                yield Shore(certificate, boxes, dovecot, postfix)
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A mail.cfg without relay and accounts."""
+    spool, path = tmp_path / "spool", tmp_path / "mail.cfg"
+    spool.mkdir()
+    path.touch(0o600)
+    path.write_text(START.format(spool=spool))
+    return path
+
+
+Outcome = namedtuple("Outcome", "code out err")
+
+
+@pytest.fixture
+def run(path, capsys, monkeypatch):
+    """A function: what a command line comes to."""
+    def run(*words, password=""):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(f"{password}\n"))
+        capsys.readouterr()
+        try:
+            code = mailtransportcfg.main([*words, "--config", str(path)])
+        except SystemExit as end:
+            code = end.code
+        return Outcome(code, *capsys.readouterr())
+    return run
+
+
+def accounts(path):
+    return config.load(str(path)).accounts
+
+
+def relay_of(path):
+    return config.load(str(path)).relay
+
+
+# Commands: the relay
+
+def test_the_relay_by_its_keys(run, path):
+    before = path.read_text()
+    words = ("relay", "set", "--host", "smtp.shore.example", "--tls", "starttls", "--port", "2525", "--user", "yacht",
+             "--password-stdin")
+    shown = run(*words, "--dry-run", password=PASSWORD)
+    assert shown.code == 0 and "+host = smtp.shore.example" in shown.out and PASSWORD not in shown.out
+    assert path.read_text() == before
+    assert run(*words, password=PASSWORD) == (0, f"{path}: written\n", "")
+    assert path.read_text().startswith(before)
+    relay = relay_of(path)
+    assert (relay["host"], relay["port"], relay["tls"], relay["user"], relay["password"]) == (
+        "smtp.shore.example", 2525, "starttls", "yacht", PASSWORD)
+
+
+def test_the_relay_of_a_provider_that_is_known(run, path):
+    run("relay", "set", "--host", "old.example", "--port", "99", "--fingerprint", f"sha256:{'ab' * 32}")
+    found = run("relay", "set", "--provider", "Gmail", "--address", "captain@gmail.com", "--password-stdin",
+                password=PASSWORD)
+    assert found.code == 0 and "app password" in found.out
+    relay = relay_of(path)
+    assert (relay["host"], relay["port"], relay["tls"], relay["user"], relay["fingerprint"]) == (
+        "smtp.gmail.com", 0, "implicit", "captain@gmail.com", "")
+
+
+def test_what_is_said_comes_before_what_is_known(run, path):
+    assert run("relay", "set", "--address", "captain@gmail.com", "--port", "587", "--tls", "starttls", "--user",
+               "other", "--password-stdin", password=PASSWORD).code == 0
+    relay = relay_of(path)
+    assert (relay["host"], relay["port"], relay["tls"], relay["user"]) == ("smtp.gmail.com", 587, "starttls", "other")
+
+
+def test_a_provider_without_an_address_leaves_the_user_as_it_is(run, path):
+    run("relay", "set", "--host", "old.example", "--user", "yacht", "--password-stdin", password=PASSWORD)
+    assert run("relay", "set", "--provider", "posteo").code == 0
+    assert (relay_of(path)["host"], relay_of(path)["user"]) == ("posteo.de", "yacht")
+
+
+def test_the_relay_is_removed_and_only_it(run, path):
+    before = path.read_text()
+    run("relay", "set", "--host", "smtp.shore.example")
+    removed = run("relay", "remove")
+    assert removed.code == 0 and "mail for others is refused" in removed.out
+    assert path.read_text() == f"{before}\n[relay]\n"
+    assert run("relay", "remove").out.endswith("nothing to change\n")
+
+
+def test_lists(run, path):
+    run("relay", "set", "--host", "smtp.shore.example", "--user", "yacht", "--password-stdin", password=PASSWORD)
+    assert json.loads(run("relay", "list", "--json").out) == {
+        "host": "smtp.shore.example", "user": "yacht", "password": "(not shown)"}
+    assert "There is no account." in run("account").out
+    run("account", "add", "cook", "--provider", "posteo", "--user", "c", "--box", "cook", "--password-stdin",
+        password="x")
+    assert run("account", "list").out.splitlines()[:3] == ["cook", "  type = imap", "  host = posteo.de"]
+    assert json.loads(run("account", "list", "--json").out)["cook"]["password"] == "(not shown)"
+
+
+# Commands: accounts
+
+def test_an_account_by_its_address_goes_to_the_box_that_has_it(run, path):
+    added = run("account", "add", "cook", "--address", "cook@gmail.com", "--password-stdin", "--after", "keep 30 days",
+                password=PASSWORD)
+    assert added.code == 0 and added.out.endswith("account cook added\n")
+    cook = accounts(path)["cook"]
+    assert (cook["type"], cook["host"], cook["user"], cook["box"], cook["after"], cook["password"]) == (
+        "imap", "imap.gmail.com", "cook@gmail.com", "cook", 30 * 86400, PASSWORD)
+    assert run("account", "set", "cook", "--type", "pop3", "--address", "cook@free.fr").code == 0
+    assert (accounts(path)["cook"]["host"], accounts(path)["cook"]["user"]) == ("pop.free.fr", "cook")
+
+
+def test_an_account_is_changed_renamed_and_deleted(run, path):
+    run("account", "add", "cook", "--address", "cook@gmail.com", "--password-stdin", password=PASSWORD)
+    assert run("account", "set", "cook", "--backlog", "newest 7", "--folder", "Ship").code == 0
+    assert (accounts(path)["cook"]["backlog"], accounts(path)["cook"]["folder"]) == (7, "Ship")
+    assert run("account", "rename", "cook", "chef", "--dry-run").code == 0 and "cook" in accounts(path)
+    assert run("account", "rename", "cook", "chef").code == 0
+    assert accounts(path)["chef"]["backlog"] == 7
+    assert run("account", "delete", "chef").code == 0
+    assert accounts(path) == {}
+
+
+def wrong_commands():
+    add = ("account", "add", "cook", "--provider", "posteo", "--user", "c")
+    return {
+        "expected a line of 1 to 1000 printable characters": (*add, "--box", "cook", "--password-stdin"),
+        "the password at the provider": (*add, "--box", "cook"),
+        "--port: found '0'; expected a port number": ("relay", "set", "--port", "0"),
+        "user and password go together": ("relay", "set", "--host", "a.example", "--user", "x"),
+        "expected one of: gmail, outlook": ("relay", "set", "--provider", "nobody"),
+        "found 'nobody'; expected a mail address": ("relay", "set", "--address", "nobody"),
+        "have its mail forwarded": ("account", "add", "cook", "--address", "cook@outlook.com"),
+        "there is no account 'cook'": ("account", "delete", "cook"),
+        "expected one name of a account, found 0": ("account", "add"),
+        "expected 1 to 64 of a-z": ("account", "add", "Cook\n[x]"),
+        "expected the old name and the new one": ("account", "rename", "cook"),
+        "there is no account 'mate'": ("account", "test", "mate"),
+        "relay: what is 'it'?": ("relay", "test", "it"),
+    }
+
+
+@pytest.mark.parametrize("words, arguments", wrong_commands().items(), ids=wrong_commands())
+def test_what_is_wrong_is_said_and_nothing_is_written(run, path, words, arguments):
+    before = path.read_bytes()
+    found = run(*arguments)
+    assert (found.code, found.out) == (78, "") and words in found.err
+    assert path.read_bytes() == before
+
+
+def test_an_account_needs_a_box_that_there_is(run, path):
+    before = path.read_bytes()
+    add = ("account", "add", "cook", "--provider", "posteo", "--user", "c", "--password-stdin")
+    assert "expected either box" in run(*add, password="x").err
+    assert "found 'nobody'; expected one of the boxes: captain, cook" in run(*add, "--box", "nobody", password="x").err
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("arguments", [
+    ("relays",), ("relay", "add"), ("account", "make", "x"), ("provider", "show"), ("provider", "all"), ("discover",),
+    ("import", "muttrc", "x"), ("import", "mpoprc"), ("relay", "set", "--password", "x"), ("relay", "set", "--host"),
+], ids=" ".join)
+def test_a_command_line_that_is_none(path, capsys, arguments):
+    with pytest.raises(SystemExit) as end:
+        mailtransportcfg.main(list(arguments))
+    assert end.value.code == 64 and "usage: mailtransportcfg" in capsys.readouterr().err
+
+
+def test_without_a_mail_cfg(tmp_path, capsys):
+    assert mailtransportcfg.main([str(tmp_path / "none.cfg")]) == 78
+    assert "`mailcfg` makes one" in capsys.readouterr().err
+
+
+# Providers, and the DNS
+
+def answer(monkeypatch, *offers, why=""):
+    monkeypatch.setattr(discover, "discover", lambda address: Found(offers, why))
+
+
+FOREIGN = Offer("imap", "mail.other.example", 993, "implicit", "owner@shore.example", "the DNS",
+                needs_confirmation=True)
+
+
+def test_providers_are_listed_and_shown(capsys):
+    assert mailtransportcfg.main(["provider"]) == 0
+    assert "gmail          Gmail\n" in capsys.readouterr().out
+    assert mailtransportcfg.main(["provider", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["posteo"]["title"] == "Posteo"
+    assert mailtransportcfg.main(["provider", "show", "outlook"]) == 0
+    assert "which takes no password" in capsys.readouterr().out
+    assert mailtransportcfg.main(["provider", "show", "GMX", "--json"]) == 0
+    assert {"service": "imap", "host": "imap.gmx.net", "port": 993, "tls": "implicit", "passwords": True} in json.loads(
+        capsys.readouterr().out)["servers"]
+    assert mailtransportcfg.main(["provider", "show", "nobody"]) == 78
+
+
+def test_discover(monkeypatch, capsys):
+    answer(monkeypatch, FOREIGN)
+    assert mailtransportcfg.main(["discover", "owner@shore.example"]) == 0
+    assert "in another domain than the address" in capsys.readouterr().out
+    assert mailtransportcfg.main(["discover", "owner@shore.example", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["offers"][0]["needs_confirmation"] is True
+    answer(monkeypatch, why="this machine knows no name server, so it is not on line")
+    assert mailtransportcfg.main(["discover", "owner@shore.example"]) == 69
+    assert capsys.readouterr().out == "this machine knows no name server, so it is not on line\n"
+    assert mailtransportcfg.main(["discover", "shore.example"]) == 78
+
+
+def test_a_server_in_another_domain_gets_no_password_unless_somebody_says_so(run, path, monkeypatch):
+    answer(monkeypatch, FOREIGN)
+    words = ("account", "add", "owner", "--address", "owner@shore.example", "--box", "captain", "--password-stdin")
+    refused = run(*words, password=PASSWORD)
+    assert refused.code == 78 and "if it may get the password, say --yes" in refused.err
+    assert run(*words, "--yes", password=PASSWORD).code == 0
+    assert accounts(path)["owner"]["host"] == "mail.other.example"
+
+
+# Trials
+
+@pytest.fixture
+def connected(run, path, shore):
+    """The relay and an account, as they should be."""
+    trust = ("--ca-file", str(shore.certificate.authority), "--host", "localhost", "--password-stdin")
+    assert run("relay", "set", *trust, "--port", str(shore.postfix.submissions), "--user", "owner",
+               password=PASSWORD).code == 0
+    assert run("account", "add", "owner", *trust, "--type", "imap", "--port", str(shore.dovecot.imaps), "--user",
+               "owner", "--box", "captain", password=PASSWORD).code == 0
+
+
+def test_everything_is_tried_at_once(run, path, connected):
+    before = path.read_bytes()
+    found = run("account", "test")
+    assert found.code == 0 and path.read_bytes() == before
+    assert "relay: works\n" in found.out and "account owner: works\n" in found.out and "12 messages wait" in found.out
+    assert json.loads(run("account", "test", "owner", "--json").out)["account owner"]["messages"] == 12
+    assert run("relay", "test").out.startswith("relay: works\n")
+
+
+def test_what_does_not_work_is_said_by_the_exit_code_too(run, connected):
+    run("account", "set", "owner", "--password-stdin", password="wrong")
+    assert run("account", "test").code == 75
+    alone = run("account", "test", "owner")
+    assert alone.code == 69 and "account owner: DOES NOT WORK\n" in alone.out
+    assert "The login as owner was refused" in alone.out
+
+
+def test_nothing_to_try(run):
+    assert run("account", "test") == (0, "There is neither a relay nor an account.\n", "")
+    assert run("relay", "test").code == 69
+
+
+# Dialogues
+
+class Terminal:
+    """mailtransportcfg on a pseudo-terminal; `said` is all that it wrote."""
+
+    def __init__(self, *arguments, program=None):
+        self._pid, descriptor = pty.fork()
+        if not self._pid:
+            if program:
+                os.execv(sys.executable, [sys.executable, str(program), *arguments])
+            _be_the_program(arguments)
+        self._child = fdspawn(descriptor, encoding="utf-8", timeout=10)
+        self.said = ""
+
+    def wait_for(self, what):
+        """Waits for a question whose last line, or the one above it, has these words; or for the end."""
+        pattern = what if what is pexpect.EOF else rf"{re.escape(what)}[^\n]*(\r\n[^\n]*)?[:>] $"
+        index = self._child.expect([pattern, pexpect.TIMEOUT, *([] if what is pexpect.EOF else [pexpect.EOF])])
+        self.said += self._child.before + (self._child.after if isinstance(self._child.after, str) else "")
+        assert index == 0, f"{what}: never asked, after:\n{self.said}"
+
+    def send(self, text):
+        self._child.send(text)
+
+    def play(self, script):
+        """Answers questions: pairs of words of a question, and the answer."""
+        for question, answer in script:
+            self.wait_for(question)
+            self.send(f"{answer}\n")
+
+    def end(self):
+        """Its exit code."""
+        self.wait_for(pexpect.EOF)
+        self._child.close()
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+
+
+def _be_the_program(arguments):
+    """In the child: what a launcher does, without the time that Python takes to start."""
+    code = 99
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.stdin = open(0, encoding="utf-8", closefd=False)
+        sys.stdout = sys.stderr = open(1, "w", encoding="utf-8", closefd=False)
+        code = mailtransportcfg.main(list(arguments))
+        sys.stdout.flush()
+    finally:
+        os._exit(code)
+
+
+def by_hand(host, port, shore, user="owner", password=PASSWORD):
+    """A server that nothing is known of."""
+    return [
+        ("special port, or a certificate of its own", "y"), ("The provider's server", host), ("Encryption", "implicit"),
+        ("Its port", port), ("fingerprint", ""), ("authorities", shore.certificate.authority), ("user name", user),
+        ("The password there", password), ("Once more", password),
+    ]
+
+
+def first_set_up(shore, tries_relay="n"):
+    """Everything from the beginning, without a mistake, up to the question whether to write it."""
+    return [
+        ("provider that sends our mail on", ""), ("address there", "owner@shore.example"), ("Ask the DNS", "n"),
+        *by_hand("localhost", shore.postfix.submissions, shore), ("Try it now", tries_relay),
+        ("account at a provider to fetch from", ""), ("address there", ""), ("A name for the account", ""),
+        ("Ask the DNS", "n"), ("Protocol", ""), *by_hand("localhost", shore.dovecot.imaps, shore), ("Try it now", ""),
+        ("The box here", "captain"), ("put it straight into captain", ""), ("What becomes of a message", "keep"),
+        ("first call takes", "newest 10"), ("rare questions", "y"), ("folder", ""), ("One more account", ""),
+        ("Write this", "y"),
+    ]
+
+
+def play(path, script):
+    """The Terminal after a script, and its exit code."""
+    terminal = Terminal(str(path))
+    terminal.play(script)
+    return terminal, terminal.end()
+
+
+def test_a_first_set_up_by_the_program_itself(path, shore):
+    """As a person has it, with a wrong password first."""
+    terminal = Terminal(str(path), program=PROJECT / "bin/mailtransportcfg")
+    script = first_set_up(shore, tries_relay="y")
+    wrong = [index for index, (question, _) in enumerate(script) if question in ("The password there", "Once more")][:2]
+    for index in wrong:
+        script[index] = (script[index][0], "wrong")
+    at = script.index(("Try it now", "y")) + 1
+    script[at:at] = [("What now", "password"), ("The password there", PASSWORD), ("Once more", PASSWORD)]
+    terminal.play(script)
+    code, said = terminal.end(), terminal.said
+    assert code == 0, said
+    assert "The login as owner was refused: 535" in said and "relay: works" in said and "account owner: works" in said
+    assert re.search(r"1 all +all 12 messages, 1[0-9]+ kB", said) and re.search(r"newest 10 +1[0-9]+ kB", said)
+    assert PASSWORD not in said and "password = (not shown)" in said
+    assert relay_of(path)["password"] == PASSWORD and relay_of(path)["ca_file"] == str(shore.certificate.authority)
+    owner = accounts(path)["owner"]
+    assert (owner["type"], owner["port"], owner["box"], owner["after"], owner["backlog"]) == (
+        "imap", shore.dovecot.imaps, "captain", -1, 10)
+    assert config.load(str(path)).addresses["owner@shore.example"] == "captain"
+    assert path.read_text().startswith(path.with_name("mail.cfg.previous").read_text().partition("[[captain]]")[0])
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["ctrl-c", "end-of-input"])
+def test_who_leaves_at_any_question_leaves_mail_cfg_as_it_was(path, shore, key):
+    script, before = first_set_up(shore), path.read_bytes()
+    for count in range(len(script)):
+        terminal = Terminal(str(path))
+        terminal.play(script[:count])
+        terminal.wait_for(script[count][0])
+        terminal.send(key)
+        assert terminal.end() == LEFT and "Nothing was written." in terminal.said, script[count]
+        assert path.read_bytes() == before, script[count]
+    assert sorted(file.name for file in path.parent.iterdir()) == ["mail.cfg", "spool"]
+
+
+CHANGES = [
+    ("What now", "try all"), ("What now", "change an account"), ("Which account", "owner"), ("Protocol", ""),
+    ("special port", ""), ("The provider's server", ""), ("Encryption", ""), ("Its port", ""), ("authorities", ""),
+    ("user name", ""), ("The password there", ""), ("Try it now", "n"), ("The box here", "cook"),
+    ("What becomes of a message", ""), ("first call takes", ""), ("rare questions", "y"), ("folder there", "Ship"),
+    ("How it deletes", "move"), ("moves them to", "Done"), ("What now", "rename an account"), ("Which account", ""),
+    ("Its new name", "boss"), ("What now", "relay"), ("another provider now", ""), ("special port", ""),
+    ("The provider's server", ""), ("Encryption", ""), ("Its port", ""), ("authorities", ""), ("user name", ""),
+    ("The password there", ""), ("Try it now", "n"), ("What now", "no relay"), ("Remove the relay", "y"),
+    ("What now", "done"), ("Write this", "y"),
+]
+
+
+def test_changes(path, connected):
+    terminal, code = play(path, CHANGES)
+    assert code == 0, terminal.said
+    assert "relay: works" in terminal.said and "account owner: works" in terminal.said
+    boss = accounts(path)["boss"]
+    assert (boss["box"], boss["folder"], boss["deletion"], boss["deletion_folder"], boss["password"]) == (
+        "cook", "Ship", "move", "Done", PASSWORD)
+    assert relay_of(path)["host"] == ""
+    terminal, code = play(path, [("What now", "delete"), ("Which account", ""), ("Delete the account boss", "y"),
+                                 ("What now", ""), ("Write this", "")])
+    assert code == 0 and accounts(path) == {}
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["ctrl-c", "end-of-input"])
+def test_who_leaves_while_changing_leaves_mail_cfg_as_it_was(path, connected, key):
+    before = path.read_bytes()
+    for count in range(1, len(CHANGES)):
+        terminal = Terminal(str(path))
+        terminal.play(CHANGES[:count])
+        terminal.wait_for(CHANGES[count][0])
+        terminal.send(key)
+        assert terminal.end() == LEFT and path.read_bytes() == before, CHANGES[count]
+
+
+def test_wrong_answers_are_asked_again_and_back_goes_back(path):
+    terminal, code = play(path, [
+        ("provider that sends our mail on", "perhaps"), ("provider that sends our mail on", "?"),
+        ("provider that sends our mail on", ""), ("address there", "nobody"), ("address there", "?"),
+        ("address there", "<"), ("provider that sends our mail on", ""), ("address there", "Captain@gmail.com"),
+        ("Is that right", "<"), ("address there", "captain@gmail.com"), ("Is that right", ""), ("user name", ""),
+        ("The password there", ""), ("The password there", "#'\""), ("The password there", "one"), ("Once more", "two"),
+        ("The password there", "?"),
+        ("The password there", "<"), ("user name", "-"), ("Try it now", "<"), ("user name", ""),
+        ("The password there", PASSWORD), ("Once more", PASSWORD), ("Try it now", "n"),
+        ("account at a provider to fetch from", ""), ("address there", ""), ("A name for the account", "Captain"),
+        ("A name for the account", "one"), ("Is that right", "<"), ("A name for the account", "<"),
+        ("address there", ""), ("A name for the account", "two"), ("Is that right", ""), ("user name", ""),
+        ("The password there", PASSWORD), ("Once more", PASSWORD), ("Try it now", "n"), ("The box here", "9"),
+        ("box here that its mail goes to [captain]", ""), ("put it straight", "n"),
+        ("What becomes of a message", "burn"),
+        ("What becomes of a message", "keep 9 days"), ("first call takes", "some"), ("first call takes", "none"),
+        ("rare questions", "<"), ("first call takes", "<"), ("What becomes of a message", "-"),
+        ("first call takes", "newest 3"), ("rare questions", ""), ("One more account", ""), ("Write this", "y")])
+    assert code == 0, terminal.said
+    for words in ("expected yes or no", "Without one, mail to other than our own people is refused",
+                  "Known by name: gmail", "the name of a provider that is known", "Needs an app password",
+                  "Expected the password",
+                  "The two differ", "cannot hold both kinds of quotes", "Not 'Captain': expected 1 to 64 of a-z",
+                  "expected a number of 1 to 3",
+                  "expected delete, keep, or keep N days", "expected all, none, or newest N"):
+        assert words.replace(" ", "") in re.sub(r"\s", "", terminal.said), words
+    assert list(accounts(path)) == ["two"] and relay_of(path)["user"] == "captain@gmail.com"
+    assert (accounts(path)["two"]["after"], accounts(path)["two"]["backlog"]) == (0, 3)
+    assert "addresses = cook, cook@gmail.com    # hers" in path.read_text()
+
+
+def test_a_server_that_does_not_answer_is_corrected(path, shore):
+    nobody = free_port()
+    terminal, code = play(path, [
+        ("provider that sends our mail on", "n"), ("account at a provider to fetch from", ""), ("address there", "-"),
+        ("A name for the account", ""), ("Protocol", "pop3"), *by_hand("localhost", nobody, shore), ("Try it now", ""),
+        ("What now", "again"), ("What now", "server"), ("Protocol", "<"), ("What now", "server"), ("Protocol", "pop3"),
+        ("The provider's server", ""), ("Encryption", ""), ("Its port", shore.dovecot.pop3s), ("user name", ""),
+        ("fingerprint", ""), ("authorities", ""), ("The password there", ""), ("The box here", "several"),
+        ("header field", ""), ("What becomes", ""), ("first call takes", ""), ("rare questions", ""),
+        ("One more account", "n"), ("Write this", "")])
+    assert code == 0, terminal.said
+    assert terminal.said.count("Connection refused") == 2 and "account account: works" in terminal.said
+    assert accounts(path)["account"]["envelope"] == "Delivered-To"
+
+
+@pytest.fixture
+def silent():
+    """A server that says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def test_who_does_not_wait_for_a_trial_leaves_mail_cfg_as_it_was(path, shore, silent):
+    before = path.read_bytes()
+    terminal = Terminal(str(path))
+    terminal.play([("provider that sends our mail on", ""), ("address there", "-"), 
+                   *by_hand("127.0.0.1", silent.getsockname()[1], shore), ("Try it now", "y")])
+    with silent.accept()[0]:
+        terminal.send("\x03")
+    assert terminal.end() == LEFT and path.read_bytes() == before
+
+
+def test_who_does_not_wait_for_a_command_is_not_kept(run, path, silent):
+    run("relay", "set", "--host", "127.0.0.1", "--port", str(silent.getsockname()[1]))
+    terminal = Terminal("relay", "test", "--config", str(path))
+    with silent.accept()[0]:
+        terminal.send("\x03")
+    assert terminal.end() == 75 and "Traceback" not in terminal.said
+
+
+def test_who_does_not_write_goes_on_or_forgets(path):
+    before = path.read_bytes()
+    start = [("provider that sends our mail on", "n"), ("account at a provider to fetch from", ""),
+             ("address there", "cook@gmail.com"), ("A name for the account", ""), ("Is that right", ""),
+             ("user name", ""), ("The password there", "x"), ("Once more", "x"), ("Try it now", "leave"),
+             ("Try it now", "n"),
+             ("The box here", ""), ("What becomes", ""), ("first call takes", ""), ("rare questions", ""),
+             ("One more account", "n"), ("Write this", "n"), ("Forget", "n"), ("What now", "done"), ("Write this", "n"),
+             ("Forget", "y"), ("What now", "done")]
+    terminal, code = play(path, start)
+    assert code == 0 and path.read_bytes() == before, terminal.said
+
+
+def test_what_the_dns_says_is_used_if_the_person_says_so(path, monkeypatch):
+    smtp = Offer("smtp", "smtp.shore.example", 465, "implicit", "owner@shore.example", "_submissions in the DNS")
+    answer(monkeypatch, smtp, FOREIGN)
+    terminal, code = play(path, [
+        ("provider that sends our mail on", ""), ("address there", "owner@shore.example"), ("Ask the DNS", ""),
+        ("Is that right", ""), ("user name", ""), ("The password there", "x"), ("Once more", "x"), ("Try it now", "n"),
+        ("account at a provider to fetch from", ""), ("address there", ""), ("A name for the account", ""),
+        ("Ask the DNS", ""), ("May it get the password", "?"), ("May it get the password", ""), ("Protocol", "pop3"),
+        ("special port", ""), ("The provider's server", ""), ("Encryption", ""), ("user name", ""),
+        ("The password there", "x"), ("Once more", "x"), ("Try it now", "n"), ("The box here", "captain"),
+        ("put it straight", ""), ("What becomes", ""), ("first call takes", ""), ("rare questions", ""),
+        ("One more account", "n"), ("Write this", "")])
+    assert code == 0 and "Whoever forges the DNS" in terminal.said, terminal.said
+    assert (relay_of(path)["host"], accounts(path)["owner"]["host"]) == ("smtp.shore.example", "pop.shore.example")
+
+
+def test_a_first_call_is_offered_only_with_sizes_that_are_known():
+    few = Trial(True, (), 3, 600, (100, 200, 300))
+    assert backlog_choices(few) == (("all", "all 3 messages, 600 octets"), ("none", "only what comes from now on"))
+    many = Trial(True, (), 5000, None, tuple([2000] * 60))
+    assert backlog_choices(many) == (
+        ("all", "all 5000 messages"), ("none", "only what comes from now on"), ("newest 10", "20 kB; any number"),
+        ("newest 50", "100 kB; any number"))
+    assert backlog_choices(Trial(True, ())) == backlog_choices(None) == ()
+
+
+# Imports
+
+MPOPRC = """account cook
+host pop.shore.example
+tls on
+tls_starttls off
+user cook
+password sesame
+delivery mbox /var/mail/cook
+
+account mate
+host pop.shore.example
+tls on
+tls_starttls off
+user mate
+timeout 10
+delivery mbox /var/mail/mate
+"""
+
+
+@pytest.fixture
+def mpoprc(tmp_path):
+    file = tmp_path / "mpoprc"
+    file.write_text(MPOPRC)
+    return file
+
+
+def test_an_import_without_a_terminal_takes_what_is_whole_and_lists_the_rest(run, path, mpoprc):
+    before = path.read_bytes()
+    shown = run("import", "mpoprc", str(mpoprc), "--dry-run")
+    assert shown.code == 75 and "+  host = pop.shore.example" in shown.out and path.read_bytes() == before
+    found = run("import", "mpoprc", str(mpoprc))
+    assert found.code == 75 and "sesame" not in found.out
+    assert f"{mpoprc}:14: timeout 10: amsmail has time limits of its own" in found.out
+    assert "account mate: password is missing" in found.out
+    assert "account mate: box is missing: the box that its mail goes to; there is no box mate" in found.out
+    assert "taken over: cook" in found.out
+    assert list(accounts(path)) == ["cook"] and accounts(path)["cook"]["password"] == "sesame"
+
+
+def test_an_import_at_a_terminal_asks_for_what_is_missing(path, mpoprc):
+    terminal = Terminal("import", "mpoprc", str(mpoprc), "--config", str(path))
+    terminal.play([("Take it over", ""), ("Take it over", "<"), ("Take it over", "n"), ("Take it over", ""),
+                   ("The password there", "open"), ("Once more", "open"), ("The box here", "captain"),
+                   ("Write this", "")])
+    assert terminal.end() == 0, terminal.said
+    assert list(accounts(path)) == ["mate"]
+    assert (accounts(path)["mate"]["password"], accounts(path)["mate"]["box"]) == ("open", "captain")
+
+
+def test_who_leaves_an_import_leaves_mail_cfg_as_it_was(path, mpoprc):
+    before = path.read_bytes()
+    script = ["Take it over", "Take it over", "The password there"]
+    for count in range(len(script)):
+        terminal = Terminal("import", "mpoprc", str(mpoprc), "--config", str(path))
+        terminal.play([(question, "") for question in script[:count]])
+        terminal.wait_for(script[count])
+        terminal.send("\x03")
+        assert terminal.end() == LEFT and path.read_bytes() == before
+
+
+def test_imports_that_bring_nothing(run, tmp_path):
+    (tmp_path / "empty").write_text("")
+    assert run("import", "fetchmailrc", str(tmp_path / "empty")).code == 69
+    assert "cannot be read: No such file" in run("import", "getmailrc", str(tmp_path / "none")).err
