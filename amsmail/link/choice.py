@@ -26,17 +26,18 @@ class Item(Value):
 
 class Verdict(Value):
     """What there is to say of a link now.  link: its name.  why_not: why no call goes over it, '' if one may.
-    needs_person: whether that does not mend itself.  is_up:
-    whether it is up already.  carries: the uids that it may take now, in order.  waits: {uid: why not}.  too_large: the
-    uids of those that it does not carry because of their size.  fetches: whether accounts may be fetched from.
-    octets_in: how many octets of mail, None for any.  allowance: what the call may take.  cost: a Decimal, what sending
-    is expected to cost; None where that cannot be said.  currency: of the cost, '' if there is none.  opens: when calls
-    are allowed next, a datetime; None where they are, or never will be."""
+    needs_person: whether that does not mend itself.  is_up: whether it is up already.  carries: the uids that it may
+    take now, in order.  waits: {uid: why not}.  too_large: the uids of those that only their size keeps from it.
+    fetches: whether accounts may be fetched from.  octets_in: how many octets of mail, None for any.  allowance: what
+    the call may take.  cost: a Decimal, what sending is expected to cost; None where that cannot be said.  currency: of
+    the cost, '' if there is none.  opens: when calls are allowed next, a datetime; None where they are, or never will
+    be, or that is not all that keeps a call from it."""
 
     __slots__ = ("link", "why_not", "needs_person", "is_up", "carries", "waits", "too_large", "fetches", "octets_in",
                  "allowance", "cost", "currency", "opens")
-    defaults = {"why_not": "", "needs_person": False, "is_up": False, "carries": (), "waits": {}, "too_large": (), "fetches": False,
-                "octets_in": None, "allowance": Allowance(), "cost": None, "currency": "", "opens": None}
+    defaults = {"why_not": "", "needs_person": False, "is_up": False, "carries": (), "waits": {}, "too_large": (),
+                "fetches": False, "octets_in": None, "allowance": Allowance(), "cost": None, "currency": "",
+                "opens": None}
 
 
 def choose(links, items, has_accounts, now, calls, states, rests=True):
@@ -49,7 +50,8 @@ def choose(links, items, has_accounts, now, calls, states, rests=True):
     `items`: what is due to be sent, in order; `now` in seconds since the epoch; `calls`: those of the ledger; `states`:
     {name: whether the link is up, or the LinkError where that cannot be told}; `rests`: whether a link rests after
     calls that failed."""
-    standing = {name: _Link(name, settings, now, calls, states[name], rests and (len(links) > 1 or _is_dialled(settings)))
+    standing = {name: _Link(name, settings, now, calls, states[name],
+                            rests and (len(links) > 1 or _is_dialled(settings)))
                 for name, settings in links.items()}
     found = sorted((link.verdict(items, has_accounts) for link in standing.values()), key=lambda verdict: (
         not verdict.is_up, links[verdict.link]["priority"], verdict.cost is None, verdict.cost or Decimal(0)))
@@ -96,8 +98,7 @@ class _Link:
         octets = sum(item.size for item in carries)
         seconds, limit = self._longest(octets)
         if seconds < 1:
-            return Verdict(self._name, why_not=f"{limit} leaves no time for a call", is_up=self._is_up,
-                           opens=self._opens)
+            return Verdict(self._name, why_not=f"{limit} leaves no time for a call", is_up=self._is_up)
         octets_in = self._octets_in(octets)
         fetches = has_accounts and NORMAL in self._classes and octets_in != 0
         return Verdict(
@@ -130,11 +131,11 @@ class _Link:
             kinds = {NORMAL, URGENT} if item.is_urgent else {NORMAL}
             if not kinds & set(self._settings["classes"]):
                 waits[item.uid] = "it carries urgent mail only"
-            elif not kinds & set(self._classes):
-                waits[item.uid] = "its window is closed" + (f" until {self._opens:%a %H:%M}" if self._opens else "")
             elif most and item.size > most and not item.is_freed:
                 waits[item.uid] = f"{item.size} octets are more than its message_out, {most}"
-                too_large.append(item.uid)
+                too_large += [item.uid] if kinds & set(self._classes) else []
+            elif not kinds & set(self._classes):
+                waits[item.uid] = "its window is closed" + (f" until {self._opens:%a %H:%M}" if self._opens else "")
             elif not self._has_octets(octets + item.size):
                 waits[item.uid] = f"its budget leaves {int(self._octets)} octets"
             elif not self._pays_for_mail(octets + item.size):

@@ -47,6 +47,9 @@ class _Link:
         name = self.interface()
         return counters.octets(name) if name else None
 
+    def down(self):
+        """What is not dialled is not hung up."""
+
     def _is_there(self):
         try:
             return presence.is_there(self._probe)
@@ -61,29 +64,21 @@ class AlwaysLink(_Link):
         return True
 
     def up(self):
-        pass
-
-    def down(self):
-        pass
+        """There is nothing to do."""
 
 
 class PresentLink(_Link):
     """A link that is there or not (a marina's Wi-Fi, what somebody else brings up), as its probe says.  It is never
     dialled and never hung up."""
 
-    def is_there(self):
+    def is_up(self):
         """Whether it is there now.  Raises LinkError where the probe cannot tell."""
         return self._is_there()
 
-    is_up = is_there
-
     def up(self):
         """Raises LinkError if it is not there."""
-        if not self.is_there():
+        if not self.is_up():
             raise LinkError(f"the link is not there: {self._probe} finds nothing", NOT_THERE)
-
-    def down(self):
-        pass
 
 
 class DialledLink(_Link):
@@ -121,7 +116,6 @@ class DialledLink(_Link):
         if self.is_up():
             self.is_ours = False
             return
-        self.is_ours = True
         self._look_for_what_hangs_up()
         password = self._password()
         for attempt in range(1, self._settings["attempts"] + 1):

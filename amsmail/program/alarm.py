@@ -4,6 +4,7 @@ import json
 
 from amsmail.site import notices
 from amsmail.store import durable
+from amsmail.wire.text import printable
 
 _TEXT = """\
 mailcheck on {hostname} cannot go on without a person:
@@ -55,6 +56,6 @@ def _keyed(troubles):
 
 def mail(site, spool, troubles):
     """Puts a message about the texts `troubles` into postmaster's box.  Raises OSError."""
-    lines = "\n".join(f"    {text}" for text in troubles)
+    lines = "\n".join(f"    {printable(text)}" for text in troubles)
     notices.tell(site, spool, site.postmaster, "mailcheck needs a person",
                  _TEXT.format(hostname=site.hostname, troubles=lines))

@@ -2,8 +2,9 @@
 
 import sys
 
-from amsmail.program import exits
 from amsmail.setup import boxmail
+from amsmail.site import exits
+from amsmail.site.words import counted
 from amsmail.store.spool import SpoolError
 
 
@@ -49,6 +50,5 @@ def settle(path, name, what, other=""):
               f"Once that is over: mailcfg box adopt {name} --to BOX", file=sys.stderr)
         return exits.TEMPFAIL
     if count:
-        messages = f"{count} message{'s' if count > 1 else ''}"
-        print(_SETTLED[what].format(messages=messages, name=name, other=other) + ".")
+        print(_SETTLED[what].format(messages=counted(count, "message"), name=name, other=other) + ".")
     return exits.OK

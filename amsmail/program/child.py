@@ -1,10 +1,10 @@
 """The worker as mailcheck sees it: a process that tells what happens, and can be ended."""
 
 import json
-import os
 import subprocess
-import sys
 import threading
+
+from amsmail.program.apart import command
 
 _LAST_WORDS = 5         # seconds for a worker that is to end
 
@@ -16,7 +16,7 @@ class Worker:
     def __init__(self, job):
         self.ended_because = ""
         # In a session of its own: Ctrl-C is for mailcheck, which ends it.
-        self._process = subprocess.Popen(_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self._process = subprocess.Popen(command("worker"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                          start_new_session=True)
         try:
             # It stays open: when it closes, mailcheck is gone, and the worker must not go on without it.
@@ -49,9 +49,3 @@ class Worker:
         """Ends it at once."""
         self._process.kill()
         self._process.wait()
-
-
-def _command():
-    library = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from amsmail.program.worker import main; main()"
-    return [sys.executable, "-I", "-c", code, library]

@@ -3,19 +3,26 @@ line, and, without words, a dialogue.  Both come from the same table of question
 
 import contextlib
 import json
+import os
 import signal
 import sys
 
-from amsmail.program import exits, options
+from amsmail.program import options
 from amsmail.setup.dialogue import HELP, Back, Dialogue, Left
 from amsmail.setup.passphrase import passphrase
-from amsmail.site import config_file, rules
+from amsmail.site import config_file, exits, rules
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Conflict, Draft
 from amsmail.site.passwords import LOCK
 from amsmail.wire.value import Value
 
 STDIN, GENERATE = "--password-stdin", "--password-generate"
+
+
+def is_dialogue(arguments):
+    """Whether a command line asks for the dialogue: it has no words, or only that of a mail.cfg, and not one of a
+    command, which all are letters."""
+    return not arguments or len(arguments) == 1 and arguments[0][:1] != "-" and bool(set(arguments[0]) & {os.sep, "."})
 
 
 class Noun(Value):

@@ -2,14 +2,11 @@
 
 import sys
 
-from amsmail.program import exits
-from amsmail.site import config
-from amsmail.site.identity import become_owner_of
-from amsmail.site.log import Log, job_sink, new_session
+from amsmail.program.opening import open_site
+from amsmail.site import exits
+from amsmail.site.words import counted, in_octets
 from amsmail.store.held import DELETE, HELD, RELEASED, HeldMail
-from amsmail.store.spool import Spool
 from amsmail.transport import decisions
-from amsmail.transport.waiting import in_octets
 
 _STATES = {"--release": (RELEASED, "released: it is fetched with the next call"),
            "--delete": (DELETE, "it is deleted at the provider with the next call")}
@@ -21,9 +18,7 @@ def decide(path, choices):
     """Does what `choices` say, (option, ID) each, for the mail.cfg at `path`, and gives the exit code.  An ID is the
     identity of a held message, or as much of its beginning as only one has; where one of them is wrong nothing is done.
     Raises ConfigError, SpoolError and OSError."""
-    site = config.load(path)
-    become_owner_of(site.spool)
-    spool = Spool(site.spool, site.hostname)
+    _, spool, log = open_site(path)
     messages = HeldMail(spool).list()
     found = [(option, identity, [message for message in messages if identity and message.id.startswith(identity)])
              for option, identity in choices]
@@ -31,7 +26,6 @@ def decide(path, choices):
     if wrong:
         print(*(f"mailcheck: {problem}" for problem in wrong), "Nothing was changed.", sep="\n", file=sys.stderr)
         return exits.USAGE
-    log = Log(job_sink("mailcheck", spool.state("mailcheck.log")), new_session())
     for option, _, (message,) in found:
         state, words = _STATES[option]
         decisions.decide(spool, log, message, state, decisions.OPERATOR)
@@ -52,8 +46,8 @@ def _problems(found):
 def lines(spool):
     """What is held, for a person: a line for all, and two for each.  Raises OSError."""
     messages = HeldMail(spool).list()
-    yield (f"Held at providers: {len(messages)} messages, {in_octets(sum(message.octets for message in messages))}"
-           + (":" if messages else "."))
+    octets = in_octets(sum(message.octets for message in messages))
+    yield f"Held at providers: {counted(len(messages), 'message')}, {octets}{':' if messages else '.'}"
     for message in messages:
         yield (f"  {message.id} {in_octets(message.octets)} for box {message.box} in account {message.account}, "
                f"{_WORDS[message.state]}")

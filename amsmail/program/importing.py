@@ -3,12 +3,13 @@
 import os
 import sys
 
-from amsmail.program import exits, options
+from amsmail.program import options
 from amsmail.setup import import_boxes, import_mail
 from amsmail.setup.import_mail_sources import NotRead
-from amsmail.site import config
+from amsmail.site import config, exits
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Draft
+from amsmail.site.words import counted
 from amsmail.store.locks import Busy
 from amsmail.store.spool import Spool, SpoolError
 
@@ -113,7 +114,7 @@ def _mail(path, source, box):
     for name in sorted({*found.brought, *found.known}):
         known = found.known.get(name, 0)
         before = f", and {known} that came in before" if known else ""
-        print(f"{name}: {found.brought.get(name, 0)} messages{before}")
+        print(f"{name}: {counted(found.brought.get(name, 0), 'message')}{before}")
     for place, what, why in found.left_out:
         _tell(place, what, why)
     return exits.TEMPFAIL if found.left_out else exits.OK

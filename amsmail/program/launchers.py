@@ -10,7 +10,7 @@ import os
 import sys
 
 import amsmail
-from amsmail.program import exits
+from amsmail.site import exits
 from amsmail.site.config import DEFAULT_PATH
 
 PROGRAMS = {"smtpd": "smtpd", "pop3d": "pop3d", "amsd": "serve", "mailcheck": "mailcheck", "mailcfg": "mailcfg",

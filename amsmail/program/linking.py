@@ -1,9 +1,9 @@
 """Links in mail.cfg: which of them are used now, and what refers to one that is renamed or deleted."""
 
 import os
-import re
 
 from amsmail.link.dialled import Dialled
+from amsmail.site import rules
 from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.site.config_error import ConfigError
 
@@ -11,13 +11,11 @@ ANY = "any"         # all links, by priority
 LEDGER = "The ledger keeps its calls under the name {name}, and a budget counts by name."
 
 _USE = ("calls", "use")
-_NAME = re.compile(r"[\w-][\w.-]{0,63}")
 
 
 def name_problem(name):
     """What is expected of the name of a link instead, '' if it will do: [calls] use must be able to name it."""
-    good = _NAME.fullmatch(name) and name != ANY
-    return "" if good else f"1 to 64 letters, digits, '.', '_', '-', without a dot in front, and not {ANY!r}"
+    return f"another name than {ANY!r}" if name == ANY else rules.name_problem("links", name)
 
 
 def in_use(draft):

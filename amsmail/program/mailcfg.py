@@ -1,13 +1,9 @@
 """mailcfg: the site, its domains, boxes, networks, limits and certificate, passwords, and the doctor.  See
 docs/mailcfg.8."""
 
-import os
-import sys
-
-from amsmail.program import exits
+from amsmail.program.ending import ended
 from amsmail.site import libraries
 from amsmail.site.config import DEFAULT_PATH
-from amsmail.site.config_error import ConfigError
 
 USAGE = """\
 usage: mailcfg [mail.cfg]
@@ -35,17 +31,14 @@ Without words it is a dialogue."""
 def main(arguments, default_config=DEFAULT_PATH):
     """Runs mailcfg; gives the exit code."""
     libraries.reach()       # before what needs them is imported
-    try:
-        if not arguments or len(arguments) == 1 and _is_path(arguments[0]):
-            from amsmail.program import mailcfg_dialogue
-            return mailcfg_dialogue.run(arguments[0] if arguments else default_config)
-        from amsmail.program import mailcfg_commands
-        return mailcfg_commands.run(arguments, USAGE, default_config)
-    except ConfigError as error:
-        print(*error.problems, sep="\n", file=sys.stderr)
-        return exits.CONFIG
+    return ended("mailcfg", lambda: _do(arguments, default_config))
 
 
-def _is_path(word):
-    """Whether this is a mail.cfg and no word of a command, which all are letters."""
-    return word[0:1] != "-" and (os.sep in word or "." in word)
+def _do(arguments, default_config):
+    """What the words say; gives the exit code.  Raises ConfigError, SpoolError and OSError."""
+    from amsmail.program import configuring
+    if configuring.is_dialogue(arguments):
+        from amsmail.program import mailcfg_dialogue
+        return mailcfg_dialogue.run(arguments[0] if arguments else default_config)
+    from amsmail.program import mailcfg_commands
+    return mailcfg_commands.run(arguments, USAGE, default_config)

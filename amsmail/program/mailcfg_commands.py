@@ -2,11 +2,11 @@
 
 import sys
 
-from amsmail.program import boxes, certificates, configuring, exits, options
+from amsmail.program import boxes, certificates, configuring, options
 from amsmail.program.configuring import Noun
 from amsmail.setup import boxmail
 from amsmail.setup.forms import FORMS
-from amsmail.site import config
+from amsmail.site import config, exits
 from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Draft

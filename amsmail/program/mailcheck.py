@@ -8,24 +8,24 @@ down whatever becomes of the worker: an error, a kill, a hang.
 import os
 import sys
 
-from amsmail.program import exits, options
+from amsmail.program import options
+from amsmail.program.ending import ended
 from amsmail.program.run import Run
 from amsmail.program.screen import Screen
-from amsmail.site import config, libraries
+from amsmail.site import libraries
 from amsmail.site.config import DEFAULT_PATH
-from amsmail.store.spool import SpoolError
 
 USAGE = """usage: mailcheck [--now] [--quiet | --progress] [mail.cfg]
        mailcheck --plan [--now] [mail.cfg]
        mailcheck --status [mail.cfg]
-       mailcheck --release ID [--delete ID] ... [mail.cfg]
+       mailcheck --release ID | --delete ID ... [mail.cfg]
        mailcheck --report [--month [YYYY-MM]] [--by link|box|day] [--json] [--plot FILE.png] [mail.cfg]
        mailcheck queue [list|hold|release|expire|delete] [--json] [--yes] [ID ...] [--config mail.cfg]
 --now        also try messages that wait after a temporary refusal
 --quiet      say nothing unless a person is needed: for cron
 --progress   show what happens (the way it runs at a terminal)
 --plan       say what would be done now, and why; nothing is dialled
---status     say how things stand: queue, held mail, links, last calls
+--status     say how things stand: queue, held mail, last calls, budgets, plan
 --release    fetch a message that is held at its provider, over whatever link
 --delete     delete such a message there, unread
 --report     what the calls cost: more by `mailcheck --report -h`, and of the queue by `mailcheck queue -h`"""
@@ -45,23 +45,20 @@ def main(arguments, default_config=DEFAULT_PATH):
     path = os.path.abspath(options.one_path(USAGE, words, default_config))
     if len(flags & {"--quiet", "--progress", "--plan", "--status"}) > 1:
         options.wrong(USAGE, "--quiet, --progress, --plan and --status exclude each other")
+    if {"--status", "--now"} <= flags:
+        options.wrong(USAGE, "--now is of no use with --status")
     if choices and flags:
         options.wrong(USAGE, f"{choices[0][0]} goes with no other option")
-    try:
-        if choices:
-            from amsmail.program import held
-            return held.decide(path, choices)
-        if flags & {"--plan", "--status"}:
-            from amsmail.program import situation
-            return (situation.plan if "--plan" in flags else situation.status)(path, "--now" in flags)
-        shows = "--progress" in flags or "--quiet" not in flags and sys.stderr.isatty()
-        return Run(path, Screen(shows), "--now" in flags, "--quiet" in flags).run()
-    except config.ConfigError as error:
-        print(*error.problems, sep="\n", file=sys.stderr)
-        return exits.CONFIG
-    except SpoolError as error:
-        print(f"mailcheck: {error}", file=sys.stderr)
-        return exits.CONFIG
-    except OSError as error:
-        print(f"mailcheck: the spool cannot be used: {error}", file=sys.stderr)
-        return exits.TEMPFAIL
+    return ended("mailcheck", lambda: _do(path, flags, choices))
+
+
+def _do(path, flags, choices):
+    """What the options say; gives the exit code.  Raises ConfigError, SpoolError and OSError."""
+    if choices:
+        from amsmail.program import held
+        return held.decide(path, choices)
+    if flags & {"--plan", "--status"}:
+        from amsmail.program import situation
+        return situation.plan(path, "--now" in flags) if "--plan" in flags else situation.status(path)
+    shows = "--progress" in flags or "--quiet" not in flags and sys.stderr.isatty()
+    return Run(path, Screen(shows), "--now" in flags, "--quiet" in flags).run()

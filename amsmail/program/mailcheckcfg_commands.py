@@ -4,10 +4,10 @@ import json
 import os
 
 from amsmail.link import tariff
-from amsmail.program import configuring, exits, linking, options
+from amsmail.program import configuring, linking, options
 from amsmail.program.configuring import Noun
 from amsmail.setup.forms import FORMS
-from amsmail.site import config
+from amsmail.site import config, exits
 from amsmail.site.config_error import ConfigError
 
 _OUT = _IN = "100000"       # octets of mail each way: a call as many a site makes

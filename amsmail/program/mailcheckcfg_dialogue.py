@@ -3,11 +3,11 @@
 from datetime import datetime
 
 from amsmail.link import tariff
-from amsmail.program import configuring, exits, linking
+from amsmail.program import configuring, linking
 from amsmail.setup import found_links
 from amsmail.setup.dialogue import Back
 from amsmail.setup.forms import FORMS
-from amsmail.site import windows
+from amsmail.site import exits, windows
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Draft
 from amsmail.site.rules import LINK_KEYS

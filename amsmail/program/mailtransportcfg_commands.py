@@ -2,13 +2,13 @@
 
 import json
 
-from amsmail.program import configuring, exits, options
+from amsmail.program import configuring, options
 from amsmail.program.configuring import Noun
 from amsmail.setup import presets, trials
 from amsmail.setup.accountstate import AccountDraft
 from amsmail.setup.forms import FORMS
 from amsmail.setup.providers import Providers
-from amsmail.site import config
+from amsmail.site import config, exits
 from amsmail.site.config_error import ConfigError
 from amsmail.wire.address import Address, parse_address
 

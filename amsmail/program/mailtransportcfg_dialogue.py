@@ -9,7 +9,7 @@ from amsmail.setup.dialogue import Back, Left
 from amsmail.setup.forms import FORMS
 from amsmail.setup.providers import Providers
 from amsmail.site import rules
-from amsmail.transport.waiting import in_octets
+from amsmail.site.words import in_octets
 from amsmail.wire.address import Address, parse_address
 
 _TITLE = "mailtransportcfg: the provider that takes our mail, and the accounts that are fetched."

@@ -3,11 +3,12 @@ terminal, and listed where there is none."""
 
 import sys
 
-from amsmail.program import configuring, exits, options
+from amsmail.program import configuring, options
 from amsmail.program.mailtransportcfg_dialogue import SKIPPED, Server, in_steps
 from amsmail.setup.accountstate import AccountDraft
 from amsmail.setup.forms import FORMS
 from amsmail.setup.import_accounts import FORMATS
+from amsmail.site import exits
 from amsmail.site.config_error import ConfigError
 
 _NEXT = "Next: `mailtransportcfg account test` tries them; then switch the other program off."

@@ -3,7 +3,7 @@
 import sys
 
 from amsmail import __version__
-from amsmail.program import exits
+from amsmail.site import exits
 
 
 def parse(usage, arguments, flags=(), valued=()):

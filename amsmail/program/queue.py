@@ -6,18 +6,17 @@ import sys
 import textwrap
 import time
 
-from amsmail.program import exits, options
+from amsmail.program import options
+from amsmail.program.ending import ended
+from amsmail.program.opening import open_site
 from amsmail.program.screen import tell
-from amsmail.site import config, libraries
+from amsmail.site import exits, libraries
 from amsmail.site.config import DEFAULT_PATH
-from amsmail.site.identity import become_owner_of
-from amsmail.site.log import Log, job_sink, new_session
+from amsmail.site.words import counted, in_octets, in_words
 from amsmail.store.delivery import recover
 from amsmail.store.locks import Busy
 from amsmail.store.queue import BY_OPERATOR, TOO_LARGE, WARNED, Queue
-from amsmail.store.spool import Spool, SpoolError
-from amsmail.transport import waiting
-from amsmail.transport.waiting import in_octets
+from amsmail.transport import outsized, waiting
 from amsmail.wire.envelope import EnvelopeError
 from amsmail.wire.text import printable
 
@@ -32,7 +31,7 @@ delete    remove it and tell nobody; --yes without asking
 ID        the identity that list shows, or as much of its beginning as only one message has"""
 
 _HELD = {BY_OPERATOR: "operator", TOO_LARGE: "too-large", "": None}
-_HELD_WORDS = {"operator": "held by the operator", "too-large": "held: too large for any link"}
+_HELD_WORDS = {"operator": "held by the operator", "too-large": "held: waits for a link that carries its size"}
 _COLUMNS = 79
 
 
@@ -52,14 +51,9 @@ def main(arguments, default_config=DEFAULT_PATH):
         options.wrong(USAGE, f"{flag} is of no use with {verb}")
     if bool(words) != wants_ids:
         options.wrong(USAGE, f"{verb} needs the ID of a message" if wants_ids else f"{verb} takes no {words[0]}")
+    path = os.path.abspath(dict(values).get("--config", default_config))
     try:
-        return run(_Desk(os.path.abspath(dict(values).get("--config", default_config))), flags, words)
-    except config.ConfigError as error:
-        print(*error.problems, sep="\n", file=sys.stderr)
-        return exits.CONFIG
-    except SpoolError as error:
-        print(f"mailcheck: {error}", file=sys.stderr)
-        return exits.CONFIG
+        return ended("mailcheck", lambda: run(_Desk(path), flags, words))
     except WrongIdentity as error:
         print(f"mailcheck: {error}\nNothing was changed.", file=sys.stderr)
         return exits.USAGE
@@ -67,19 +61,13 @@ def main(arguments, default_config=DEFAULT_PATH):
         print("mailcheck: the queue is in use: mail is being sent, or picked up by POP3.\n"
               "Nothing was changed; try again when that is over.", file=sys.stderr)
         return exits.TEMPFAIL
-    except OSError as error:
-        print(f"mailcheck: the spool cannot be used: {error}", file=sys.stderr)
-        return exits.TEMPFAIL
 
 
 class _Desk:
     """The queue of a site as its operator has it before him.  Raises ConfigError, SpoolError and OSError."""
 
     def __init__(self, config_path):
-        self.site = config.load(config_path)
-        become_owner_of(self.site.spool)
-        self.spool = Spool(self.site.spool, self.site.hostname)
-        self.log = Log(job_sink("mailcheck", self.spool.state("mailcheck.log")), new_session())
+        self.site, self.spool, self.log = open_site(config_path)
         self.queue = Queue(self.spool)
         self.now = time.time()
         recover(self.spool)
@@ -103,6 +91,13 @@ class _Desk:
             raise WrongIdentity("\n".join(problems))
         return list(found.values())
 
+    def may_be_held(self, entry):
+        """Whether a message is so large that a run may hold it, which a person's word prevents."""
+        try:
+            return outsized.holds(self.site, self.queue.read(entry))
+        except EnvelopeError:
+            return False        # what is damaged is never sent
+
     def lock(self):
         """Takes the queue's lock.  Raises Busy."""
         return self.spool.lock("queue")
@@ -122,10 +117,7 @@ def _list(desk, flags, _words):
         return exits.OK
     for row in found:
         tell(*_lines(row, desk.now))
-    held = sum(bool(row.get("held")) for row in found)
-    octets = in_octets(sum(row.get("octets", 0) for row in found))
-    count = f"{len(found)} message{'' if len(found) == 1 else 's'}"
-    tell(f"{count}, {octets}" + (f"; {held} of them held" if held else "") if found else "The queue is empty.")
+    tell(summary(found) if found else "The queue is empty.")
     return exits.OK
 
 
@@ -141,7 +133,7 @@ def _release(desk, _flags, words):
     with desk.lock():
         sendable = {entry.uid for entry in desk.queue.sendable()}
         for entry in desk.find(words):
-            if entry.uid in sendable:
+            if entry.uid in sendable and not desk.may_be_held(entry):
                 tell(f"{entry.uid}: was not held")
                 continue
             desk.queue.release(entry, desk.now, freed=True)
@@ -215,6 +207,13 @@ def rows(spool, now):
     return found
 
 
+def summary(found):
+    """What the messages of `rows` come to, in words."""
+    held = sum(bool(row.get("held")) for row in found)
+    octets = in_octets(sum(row.get("octets", 0) for row in found))
+    return f"{counted(len(found), 'message')}, {octets}" + (f"; {held} of them held" if held else "")
+
+
 def _row(queued, tries, now):
     envelope = queued.envelope
     return {
@@ -236,13 +235,13 @@ def _lines(row, now):
     """A message of `rows` for a person: the identity, and what is known of it indented below."""
     if "problem" in row:
         return [row["id"], *_wrapped(f"damaged, and never sent: {row['problem']}")]
-    attempts = f"{row['attempts']} attempt{'' if row['attempts'] == 1 else 's'}"
+    attempts = counted(row["attempts"], "attempt")
     state = _HELD_WORDS.get(row["held"]) or (
-        f"next in {waiting.in_words(row['next'] - now)}" if row["next"] else "due")
+        f"next in {in_words(row['next'] - now)}" if row["next"] else "due")
     told = ["its sender was told that it waits"] if row["warned"] else []
     return [
         row["id"],
-        *_wrapped(f"{waiting.in_words(row['age'])} old, {in_octets(row['octets'])}, from <{row['sender']}>"),
+        *_wrapped(f"{in_words(row['age'])} old, {in_octets(row['octets'])}, from <{row['sender']}>"),
         *[line for address in row["waiting"] for line in _wrapped(f"to <{address}>")],
         *_wrapped(", ".join([attempts, state, *told])),
         *(_wrapped(f"last answer: {row['last']}") if row["last"] else []),

@@ -8,9 +8,9 @@ import sys
 import time
 
 from amsmail.link import bill, ledger
-from amsmail.program import exits, options
+from amsmail.program import options
 from amsmail.program.screen import tell
-from amsmail.site import config, libraries
+from amsmail.site import config, exits, libraries
 from amsmail.site.config import DEFAULT_PATH
 
 USAGE = """usage: mailcheck --report [--month [YYYY-MM]] [--by link|box|day] [--json] [--plot FILE.png] [mail.cfg]

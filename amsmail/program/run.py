@@ -8,19 +8,20 @@ import time
 from amsmail.link import ledger, links, tariff
 from amsmail.link.dialled import Dialled
 from amsmail.link.links import LinkError
-from amsmail.program import exits
 from amsmail.program.alarm import Alarm, mail
 from amsmail.program.call import Call
-from amsmail.site import config
-from amsmail.site.identity import become_owner_of
-from amsmail.site.log import Log, begin_anew, job_sink, new_session
+from amsmail.program.opening import open_site
+from amsmail.site import budget, config, exits
+from amsmail.site.figures import figure
+from amsmail.site.log import begin_anew
+from amsmail.site.words import counted
 from amsmail.store.delivery import recover
 from amsmail.store.locks import Busy
 from amsmail.store.seen import resume_all
-from amsmail.store.spool import Spool
 from amsmail.transport import decisions, outsized, waiting
 from amsmail.transport.plan import in_use, plan
 from amsmail.transport.result import PERMANENT, TEMPORARY
+from amsmail.wire.text import printable
 
 
 _RIGHTS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR}
@@ -34,11 +35,8 @@ class Run:
     def __init__(self, path, screen, everything=False, quiet=False, clock=time.time, timer=time.monotonic):
         self._screen, self._everything, self._quiet, self._clock = screen, everything, quiet, clock
         self._timer = timer
-        self._site = config.load(path)
-        become_owner_of(self._site.spool)
-        config.load(path)       # as that user too: the worker will have to
-        self.spool = Spool(self._site.spool, self._site.hostname)
-        self._log = Log(job_sink("mailcheck", self.spool.state("mailcheck.log")), new_session())
+        self._site, self.spool, self._log = open_site(path)
+        config.load(path)       # as the user that the spool belongs to, too: the worker will have to
         self._dialled = Dialled(self.spool.state("dialled"))
         self._ledger = self.spool.state("ledger.jsonl")
         self._kept = 0              # messages that wait for another run
@@ -70,6 +68,12 @@ class Run:
     def plan(self):
         """The Plan for now; nothing is dialled, and nothing changed."""
         return self._plan()
+
+    def budgets(self, calls):
+        """(name of a link, Standing) of each limit of each budget, after `calls`, those of the ledger."""
+        for name, link in self._site.links.items():
+            for standing in budget.standings(link["budget"], name, calls, self._clock()):
+                yield name, standing
 
     def _plan(self, tried=(), only=None, fetches=True):
         """As transport.plan.plan.  The links are looked at first: that may take seconds, which must not count as being
@@ -104,10 +108,11 @@ class Run:
     def _close_bills(self):
         """Calls whose mailcheck was killed are paid for as well: until now, or as long as a call may take."""
         for line, call in ledger.under_way(self._ledger):
-            settings = self._site.links.get(call.get("link"), {})
-            began = call.get("start", 0)
+            settings = self._site.links.get(str(call.get("link")), {})
+            began = figure(call, "start")
             seconds = max(0.0, min(float(settings.get("call_limit", 0)), self._clock() - began))
-            line.fill({**call, "seconds": seconds, "outcome": "its mailcheck was killed: the time is the most it may be",
+            line.fill({**call, "seconds": seconds,
+                       "outcome": "its mailcheck was killed: the time is the most it may be",
                        "cost": str(tariff.make(settings).cost(seconds, 0)) if settings.get("currency") else ""})
 
     def _clear_up(self):
@@ -151,7 +156,7 @@ class Run:
 
     def _make(self, planned):
         """Makes a PlannedCall, and gives the Call; None where it cannot be put on the bill, and has to be."""
-        self._screen.say(f"To send: {len(planned.messages)} messages, {planned.octets} octets. "
+        self._screen.say(f"To send: {counted(len(planned.messages), 'message')}, {planned.octets} octets. "
                          f"To fetch from: {', '.join(planned.accounts) or 'no account'}.")
         call = self._call_over(planned.link)
         start = self._clock()
@@ -218,6 +223,6 @@ class Run:
         """Says what went wrong (with --quiet only what needs a person, and only once), and gives the exit code."""
         news = self._tell_postmaster([text for kind, text in self._troubles if kind == PERMANENT])
         for text in news if self._quiet else [text for _, text in self._troubles]:
-            print(f"mailcheck: {text}", file=sys.stderr)
+            print(f"mailcheck: {printable(text)}", file=sys.stderr)
         kinds = {kind for kind, _ in self._troubles} | ({TEMPORARY} if self._kept else set())
         return exits.UNAVAILABLE if PERMANENT in kinds else exits.TEMPFAIL if TEMPORARY in kinds else exits.OK

@@ -1,12 +1,11 @@
 """amsd's clock: starts mailcheck at the minutes that [calls] schedule of mail.cfg names, on machines without cron."""
 
-import os
 import subprocess
-import sys
 import threading
 import time
 from datetime import datetime, timedelta
 
+from amsmail.program import apart
 from amsmail.site import config
 from amsmail.site.config import ConfigError
 from amsmail.site.log import Log, new_session, to_stderr
@@ -76,7 +75,4 @@ class Schedule:
 
 def mailcheck():
     """The words of the command that runs mailcheck in silence."""
-    library = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    code = ("import sys; sys.path.insert(0, sys.argv[1]); from amsmail.program.mailcheck import main; "
-            "sys.exit(main(sys.argv[2:]))")
-    return [sys.executable, "-I", "-c", code, library, "--quiet"]
+    return apart.command("mailcheck", "--quiet")

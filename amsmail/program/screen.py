@@ -22,7 +22,10 @@ class Screen:
     def say(self, text):
         if self.shows:
             self.stop_bars()
-            print(text, file=sys.stderr, flush=True)
+            try:
+                print(text, file=sys.stderr, flush=True)
+            except OSError:
+                self.shows = False      # nobody reads on (`| head`): a call goes on to its end all the same
 
     def progress(self, what, octets):
         """Moves the bar of one session; several go on at the same time."""

@@ -11,10 +11,10 @@ import socket
 import sys
 import threading
 
-from amsmail.program import exits, options, pop3d, smtpd
+from amsmail.program import options, pop3d, smtpd
 from amsmail.program.schedule import Schedule, mailcheck
 from amsmail.program.session import Connection
-from amsmail.site import config, networks
+from amsmail.site import config, exits, networks
 from amsmail.site.config import DEFAULT_PATH
 from amsmail.site.identity import become_owner_of
 from amsmail.site.log import Log, new_session, to_stderr

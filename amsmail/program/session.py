@@ -8,8 +8,8 @@ Each of the two is a module with NAME, FLAGS (the options of its command line), 
 import _signal      # the C part of `signal`: importing `enum` for the rest would cost 3 ms
 import os
 
-from amsmail.program import exits, options
-from amsmail.site import config, networks
+from amsmail.program import options
+from amsmail.site import config, exits, networks
 from amsmail.site.identity import become_owner_of
 from amsmail.site.log import Log, new_session, sink
 from amsmail.store.delivery import recover

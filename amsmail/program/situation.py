@@ -1,15 +1,14 @@
 """mailcheck --plan and --status: what would be done now and why, and how things stand.  Nothing is dialled."""
 
-import os
 import time
 
 from amsmail.link import ledger
-from amsmail.program import exits, held as held_mail
-from amsmail.program.queue import rows
+from amsmail.program import held as held_mail
+from amsmail.program.queue import rows, summary
 from amsmail.program.run import Run
 from amsmail.program.screen import Screen, tell
-from amsmail.site import config
-from amsmail.transport.waiting import in_octets
+from amsmail.site import budget, exits
+from amsmail.site.words import counted, in_octets
 
 _LAST_CALLS = 5
 
@@ -17,26 +16,32 @@ _LAST_CALLS = 5
 def plan(path, everything):
     """Prints what a mailcheck would do now, for the mail.cfg at `path`, and gives the exit code.  Raises as Run
     does."""
-    run = Run(path, Screen(False), everything)
+    _print_plan(Run(path, Screen(False), everything))
+    return exits.OK
+
+
+def _print_plan(run):
+    """Prints what a Run would do."""
     for _, call in ledger.under_way(run.spool.state("ledger.jsonl")):
-        print(f"A call over {call.get('link')} has begun and not ended: {_time(call)}.")
+        tell(f"A call over {call.get('link')} has begun and not ended: {_time(call)}.")
     todo = run.plan()
     if not todo.calls:
-        print(f"No call: {todo.why_none}.")
+        tell(f"No call: {todo.why_none}.")
     for number, call in enumerate(todo.calls):
-        print(f"{'Then a call' if number else 'Call'} over {call.link}: {call.why}.")
-        print(f"  sends {len(call.messages)} of {len(todo.items)} messages that are due, {in_octets(call.octets)}")
-        print(f"  fetches from {', '.join(call.accounts) or 'no account'}"
+        tell(f"{'Then a call' if number else 'Call'} over {call.link}: {call.why}.")
+        tell(f"  sends {counted(len(call.messages), 'message')}, {in_octets(call.octets)}, of {len(todo.items)} due")
+        tell(f"  fetches from {', '.join(call.accounts) or 'no account'}"
               + ("" if call.octets_in is None or not call.accounts else f", {in_octets(call.octets_in)} at most"))
-        print(f"  takes at most {call.allowance.seconds} s, because of {call.allowance.limit}")
+        tell(f"  lasts {call.allowance.seconds} s at most, limited by {call.allowance.limit}")
     for verdict in todo.verdicts:
-        print(f"Link {verdict.link}: {verdict.why_not or _may(verdict)}.")
-        if verdict.opens:
-            print(f"  calls are allowed from {verdict.opens:%a %Y-%m-%d %H:%M}")
+        tell(f"Link {verdict.link}: {verdict.why_not or _may(verdict)}.")
+        if verdict.opens and not verdict.why_not:
+            tell(f"  its window opens {verdict.opens:%a %H:%M}; until then it carries urgent mail only")
     _print_waiting(todo)
     if todo.is_taken:
-        print("The queue is being picked up by POP3 now: what waits in it is not looked at.")
-    return exits.OK
+        tell("The queue is being picked up by POP3 now: what waits in it is not looked at.")
+    else:
+        _print_others(rows(run.spool, time.time()), {item.uid for item in todo.items})
 
 
 def _print_waiting(todo):
@@ -49,27 +54,45 @@ def _print_waiting(todo):
             waiting.setdefault(reasons, []).append(
                 f"Message {item.uid} waits, {in_octets(item.size)}{', urgent' if item.is_urgent else ''}:")
     for reasons, messages in waiting.items():
-        print(*messages, *reasons, sep="\n")
+        tell(*messages, *reasons)
+
+
+def _print_others(waiting, planned):
+    """What waits beside what is planned for, and is not to be sent now; `waiting` as rows() gives it."""
+    others = [row for row in waiting if row["id"] not in planned]
+    held, damaged = (sum(bool(row.get(key)) for row in others) for key in ("held", "problem"))
+    later = sum(bool(row.get("next")) for row in others)
+    counts = [f"{count} {what}" for count, what in (
+        (later, f"for {'its' if later == 1 else 'their'} next try"), (held, "held"), (damaged, "damaged")) if count]
+    if counts:
+        number = held + damaged + later
+        tell(f"{number} more {'waits' if number == 1 else 'wait'}: {', '.join(counts)}.")
 
 
 def _may(verdict):
+    if not verdict.carries:
+        return "may be used; it would fetch"
     cost = f", for about {verdict.cost} {verdict.currency}" if verdict.cost else ""
-    return f"may be used; it would carry {len(verdict.carries)} messages{cost}"
+    return f"may be used; it would carry {counted(len(verdict.carries), 'message')}{cost}"
 
 
-def status(path, _everything):
+def status(path):
     """Prints how things stand, for the mail.cfg at `path`, and gives the exit code.  Raises as Run does."""
     run = Run(path, Screen(False))
-    waiting = rows(run.spool, time.time())
-    held = [row for row in waiting if row.get("held")]
-    octets = sum(row.get("octets", 0) for row in waiting)
-    tell(f"Queue: {len(waiting)} messages, {in_octets(octets)}; {len(held)} of them held.")
+    tell(f"Queue: {summary(rows(run.spool, time.time()))}.")
     tell(*held_mail.lines(run.spool))
-    calls = ledger.read(os.path.join(config.load(path).spool, "state", "ledger.jsonl"))
+    calls = ledger.read(run.spool.state("ledger.jsonl"))
     tell(f"Calls: {len(calls)} on record" + (", the last:" if calls else "."))
     tell(*("  " + _line(call) for call in calls[-_LAST_CALLS:]))
+    _tell_budgets(run, calls)
     tell("Now:")
-    return plan(path, False)
+    _print_plan(run)
+    return exits.OK
+
+
+def _tell_budgets(run, calls):
+    """What each budget leaves after `calls`, those of the ledger."""
+    tell(*(f"Budget of {link}: {budget.in_words(standing)}." for link, standing in run.budgets(calls)))
 
 
 def _time(call):

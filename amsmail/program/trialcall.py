@@ -3,23 +3,21 @@
 It is a Call like any other, with its record, its limits and its way down; only that no mail is carried over it.
 """
 
-import os
 import queue
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from datetime import datetime
 
 from amsmail.link import choice, diallers, ledger, presence, tariff
 from amsmail.link.failures import TRIAL
-from amsmail.program import exits
+from amsmail.program import apart
 from amsmail.program.call import Call
 from amsmail.program.run import Run
 from amsmail.program.screen import Screen
-from amsmail.site import windows
+from amsmail.site import exits, windows
 from amsmail.site.config_error import ConfigError
 from amsmail.site.resolve import ResolveError, addresses
 from amsmail.store.locks import Busy
@@ -65,13 +63,10 @@ def _print(text):
 def run_apart(path, name):
     """The same in a process of its own, for a program that goes on after it: mail is carried as the user that the spool
     belongs to, and nobody becomes root again."""
-    library = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    code = ("import sys; sys.path.insert(0, sys.argv[1]); from amsmail.program.mailcheckcfg import main; "
-            "sys.exit(main(sys.argv[2:]))")
     # Ctrl-C reaches it, too: it hangs up, and we wait for that.  A handler, unlike SIG_IGN, is not inherited.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        return subprocess.run([sys.executable, "-I", "-c", code, library, "link", "try", name, "--config", path],
+        return subprocess.run(apart.command("mailcheckcfg", "link", "try", name, "--config", path),
                               check=False).returncode
     finally:
         signal.signal(signal.SIGINT, before)

@@ -11,8 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from amsmail.program import exits
-from amsmail.site import config, libraries
+from amsmail.site import config, exits, libraries
 from amsmail.site.log import Log, job_sink
 from amsmail.store.locks import Busy
 from amsmail.store.spool import Spool
@@ -27,13 +26,13 @@ from amsmail.transport.result import TEMPORARY, Result
 _IN_USE = 5         # seconds
 
 
-def main():
+def main(_arguments):
     """Does the job that stands on a line of stdin, an object of JSON: config (the path of mail.cfg), session (of the
     log), link (its name), messages (uids to push, in order), accounts (names of those to pull), octets_in (how many
     octets of mail may be fetched, null for any).
 
     SIGTERM, or the end of stdin (mailcheck is gone): the call is over; each session breaks, writes down how far it
-    came, and tells it; the exit code is 75 then."""
+    came, and tells it; then it gives the exit code 75."""
     libraries.reach()
     job = json.loads(sys.stdin.readline())
     site = config.load(job["config"])
@@ -51,8 +50,7 @@ def main():
         under_way = [pool.submit(lambda session=session: report.result(session())) for session in sessions]
     for session in under_way:
         session.result()        # raises what a bug of ours raised there
-    if call.is_over:
-        sys.exit(exits.TEMPFAIL)
+    return exits.TEMPFAIL if call.is_over else exits.OK
 
 
 def _outlive_nobody(call):

@@ -9,9 +9,9 @@
 Flight 3 is one if `ahead` says what to take; otherwise SELECT is awaited and the program is asked, Choose.  That is
 allowed (RFC 3501, section 5.5): the server answers a FETCH behind a SELECT in this order, the FETCH changes nothing
 (PEEK), and what it brings counts only after SELECT showed the UIDVALIDITY that the UIDs belong to.  Nothing that
-changes the folder is sent before.  COMPRESS may stand behind the login because neither PLAIN nor LOGIN
-changes how what follows is read (they have no security layer).  Nothing at all is sent after STARTTLS and COMPRESS before
-their answer (RFC 3501, section 6.2.1; RFC 4978, section 3).
+changes the folder is sent before.  COMPRESS may stand behind the login because neither PLAIN nor LOGIN changes how what
+follows is read (they have no security layer).  Nothing at all is sent after STARTTLS and COMPRESS before their answer
+(RFC 3501, section 6.2.1; RFC 4978, section 3).
 
 A message ends where a fetch gives less than was asked for: RFC822.SIZE is not exact on every server.  It only decides
 how much is asked for at once.
@@ -147,9 +147,9 @@ class MessageData(Event):
 
 
 class MessagePauses(Event):
-    """It is larger than what was asked for; `octets` are here, and `size` is what the server says, 0 if unknown.  Answer
-    with its rank, the lower the sooner its rest comes (smaller ones first among equals), or None to leave the rest for
-    a later call."""
+    """It is larger than what was asked for; `octets` are here, and `size` is what the server says, 0 if unknown.
+    Answer with its rank, the lower the sooner its rest comes (smaller ones first among equals), or None to leave the
+    rest for a later call."""
 
     __slots__ = ("uid", "octets", "size")
     asks = True

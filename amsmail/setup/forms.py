@@ -177,7 +177,7 @@ ACCOUNT = Form("account", "accounts", "Boxes at providers that are emptied into 
 
 LINK = Form("link", "links", "How we get to the providers", (
     Question("type", "What kind of link", choices=(
-        ("always", "it is always there"), ("present", "it is there or not, such as a marina's Wi-Fi; never dialled"),
+        ("always", "it is always there"), ("present", "it is there or not, as a marina's Wi-Fi; never dialled"),
         ("networkmanager", "dialled by NetworkManager"), ("modemmanager", "dialled by ModemManager"),
         ("ppp", "dialled by pppd (pon and poff)"), ("rasdial", "Windows' phone book"),
         ("command", "brought up and down by commands of yours"))),

@@ -16,8 +16,8 @@ from amsmail.setup.install_machine import Machine, Trouble
 from amsmail.setup.install_record import Record
 from amsmail.site import libraries
 from amsmail.site.config_error import ConfigError
+from amsmail.site.exits import CONFIG, NOPERM, OK, TEMPFAIL, UNAVAILABLE, USAGE
 
-OK, USAGE, UNAVAILABLE, TEMPFAIL, NOPERM, CONFIG = 0, 64, 69, 75, 77, 78       # sysexits.h
 
 
 class _Parser(argparse.ArgumentParser):
@@ -34,7 +34,8 @@ def _options():
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--undo", action="store_true", help="take away what was installed")
     parser.add_argument("--purge", action="store_true", help="with --undo: mail.cfg and all mail too")
-    parser.add_argument("--config", metavar="FILE", help="the mail.cfg to start with (default: none; mailcfg makes one)")
+    parser.add_argument("--config", metavar="FILE",
+                        help="the mail.cfg to start with (default: none; mailcfg makes one)")
     parser.add_argument("--service", choices=services.NAMES, help="what starts the servers (default: what is there)")
     parser.add_argument("--port", metavar="SERVICE=NUMBER", action="append", default=[], type=_port,
                         help=f"another port than {' '.join(f'{name}={port}' for name, port in services.PORTS.items())}")

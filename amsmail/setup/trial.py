@@ -16,12 +16,12 @@ from amsmail.protocol import smtp_client as smtp
 from amsmail.protocol.engine import Closed, StartTls
 from amsmail.setup.providers import Providers
 from amsmail.site.resolve import ResolveError, addresses
+from amsmail.site.words import counted, in_octets
 from amsmail.transport import pump
 from amsmail.transport.call import Call
 from amsmail.transport.carrier import StreamError, TimedOut, Untrusted
 from amsmail.transport.connect import PORTS, Provider
 from amsmail.transport.line import Line
-from amsmail.transport.waiting import in_octets
 from amsmail.wire import sasl
 from amsmail.wire.lines import is_number
 from amsmail.wire.value import Value
@@ -231,7 +231,7 @@ class _Session:
 
     def _say_what_waits(self):
         octets = "" if self._octets is None else f", {in_octets(self._octets)}"
-        self._say(f"{self._messages} message{'' if self._messages == 1 else 's'} wait{'s' * (self._messages == 1)} "
+        self._say(f"{counted(self._messages, 'message')} wait{'s' * (self._messages == 1)} "
                   f"there{octets}.")
 
     def _quoted(self, text):

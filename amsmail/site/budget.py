@@ -5,7 +5,7 @@ A call counts whole in the day and the month in which it began, by local time, a
 
 import re
 import time
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from amsmail.site.figures import figure, is_number
 from amsmail.wire.value import Value
@@ -60,6 +60,13 @@ def standings(limits, link, calls, now):
 def left(found, unit):
     """What all Standings in this unit leave, which is the least of them: a Decimal; None if there is no such limit."""
     return min((standing.left for standing in found if standing.unit == unit), default=None)
+
+
+def in_words(standing):
+    """How a limit stands, for a person: '17.60 of 20 EUR a month are left', rounded down."""
+    one, _ = _UNITS.get(standing.unit, _MONEY)
+    rest = (standing.left / one).quantize(Decimal("0.01"), ROUND_DOWN)
+    return f"{rest} of {standing.amount} {standing.unit} a {standing.period} are left"
 
 
 def _limit(part):

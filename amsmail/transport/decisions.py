@@ -6,10 +6,10 @@ request already.  What a reply does not say clearly decides nothing: its box is 
 """
 
 from amsmail.site import notices, routing
+from amsmail.site.words import in_octets
 from amsmail.store.held import DELETE, HELD, RELEASED, HeldMail
 from amsmail.store.spool import REQUESTS
 from amsmail.transport.holding import reply_address
-from amsmail.transport.waiting import in_octets
 
 OPERATOR = "operator"
 _WORDS = {"release": RELEASED, "delete": DELETE}

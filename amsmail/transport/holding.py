@@ -11,9 +11,9 @@ import time
 
 from amsmail.link import tariff
 from amsmail.site import notices, routing
+from amsmail.site.words import in_octets
 from amsmail.store.held import DELETE, RELEASED, HeldMail, HeldMessage, digest, identity, new_token
 from amsmail.transport.result import TEMPORARY
-from amsmail.transport.waiting import in_octets
 from amsmail.wire.text import printable
 
 _LONGEST = 200          # characters of a sender or a subject that are told
@@ -27,13 +27,15 @@ it has more than the {limit} that the link in use carries.
     From:     {sender}
     Subject:  {subject}
     Size:     {size}
-    Identity: {id}
 
 What fetching it would cost, and whether it is fetched there without a word
 from you:
 
 {links}
 
+"""
+
+_HELD = _NOTICE + """\
 It stays at the provider until you decide, or until a call goes over a link
 that fetches messages of its size.
 
@@ -49,21 +51,7 @@ Or have the operator run one of these:
     mailcheck --delete {id}
 """
 
-
-_NAMELESS = """\
-This is the mail server {hostname}.
-
-A large message for you waits at the provider. It was not fetched, because
-it has more than the {limit} that the link in use carries.
-
-    From:     {sender}
-    Subject:  {subject}
-    Size:     {size}
-
-What fetching it would cost, and whether it is fetched there:
-
-{links}
-
+_NAMELESS = _NOTICE + """\
 It stays at the provider until a call goes over a link that fetches messages
 of its size, or until you read or delete it there in another way. A reply to
 this message cannot fetch it, because this provider has no lasting names for
@@ -217,7 +205,7 @@ class Holding:
 def tell(site, spool, message, token, limit):
     """Tells a box of a HeldMessage and gives the notice's identity; `limit`: octets above which it was held.  Raises
     OSError."""
-    return _tell(site, spool, message, limit, _NOTICE, f"Large mail waits: {in_octets(message.octets)} ({message.id})",
+    return _tell(site, spool, message, limit, _HELD, f"Large mail waits: {in_octets(message.octets)} ({message.id})",
                  reply_address(site, token))
 
 

@@ -4,10 +4,10 @@ Told first, then held: a crash in between tells the sender twice, which is bette
 part in every plan: a link that carries it, and is to be used, lets it go by itself.
 """
 
+from amsmail.site.words import in_octets
 from amsmail.store.locks import Busy
 from amsmail.store.queue import FREED, TOLD_SIZE, TOO_LARGE, Queue
 from amsmail.transport import waiting
-from amsmail.transport.waiting import in_octets
 from amsmail.wire.envelope import EnvelopeError
 
 _STATUS = "4.3.4"       # RFC 3463, section 3.4: message too big for the system
@@ -51,11 +51,16 @@ def let_go(spool, log, messages, now):
     return free
 
 
+def holds(site, queued):
+    """Whether a limit of the site's links may hold a Queued, now or later."""
+    return FREED not in queued.flags and any(_is_too_large(link, queued) for link in site.links.values())
+
+
 def _is_outsized(site, todo, item):
     """Whether a message stays behind because of its size: no link ever carries it, or one that is to be used does not;
     where none is to be used, one that otherwise could be."""
     links = _links(site, item)
-    never = bool(links) and not item.is_freed and all(_is_too_large(link, item) for link in links.values())
+    never = all(_is_too_large(link, item) for link in links.values())
     called = {call.link for call in todo.calls} or {verdict.link for verdict in todo.verdicts}
     return never or any(item.uid in verdict.too_large for verdict in todo.verdicts if verdict.link in called)
 
@@ -76,9 +81,9 @@ def _hold(site, spool, log, todo, item, entry):
         return
     if TOLD_SIZE not in queued.flags and queued.waiting:
         waiting.tell(site, spool, log, queued, queue.tries(entry), action="delayed", status=_STATUS,
-                     why=f"It has {in_octets(item.size)}. {_when(site, todo, item)} `mailcheck queue release "
-                         f"{entry.uid}` sends it with the next call, whatever its size; `mailcheck queue delete "
-                         f"{entry.uid}` cancels it.")
+                     why=f"It has {in_octets(item.size)}. {_when(site, todo, item)} The operator can send it with the "
+                         f"next call, whatever its size (`mailcheck queue release {entry.uid}`), or cancel it "
+                         f"(`mailcheck queue delete {entry.uid}`).")
     queue.flag(entry, add=TOO_LARGE + TOLD_SIZE)
     log("held", id=entry.uid, octets=item.size, why="too large")
 

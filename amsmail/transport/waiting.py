@@ -9,14 +9,13 @@ waited while the machine was off, or since a clock that was wrong stamped it, is
 
 from amsmail.site import notices
 from amsmail.site.dates import rfc5322
+from amsmail.site.words import in_words
 from amsmail.store.locks import Busy
 from amsmail.store.queue import WARNED, Queue
 from amsmail.wire.envelope import EnvelopeError
 from amsmail.wire.report import Fate
 
 _EXPIRED = "4.4.7"      # RFC 3463, section 3.5: delivery time expired
-_UNITS = (("days", 24 * 3600), ("hours", 3600))
-_OCTETS = ((1_000_000, "MB"), (1000, "kB"))
 
 
 def attend(site, spool, log, now, warn_after, expire_after):
@@ -101,22 +100,3 @@ def _status(last):
     if status.startswith("4.") and status.count(".") == 2:
         return status
     return "4.0.0" if last else "4.4.0"
-
-
-def in_words(seconds):
-    """A length of time, rounded down, as a person says it: '3 days', '25 hours', '1 minute'."""
-    for name, length in _UNITS:
-        if seconds >= 2 * length:
-            return f"{int(seconds // length)} {name}"
-    minutes = max(int(seconds // 60), 0)
-    return f"{minutes} minute{'' if minutes == 1 else 's'}"
-
-
-def in_octets(octets):
-    """A size as a person says it."""
-    for unit, name in _OCTETS:
-        if octets >= 10 * unit:
-            return f"{octets // unit} {name}"
-        if octets >= unit:
-            return f"{octets / unit:.1f} {name}"
-    return f"{octets} octets"

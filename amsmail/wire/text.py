@@ -92,8 +92,8 @@ class ToDisk:
 
 
 def printable(text):
-    """A str that came from elsewhere, fit for a terminal or a mail: no character in it that could move a cursor, or that
-    is none (a lone surrogate)."""
+    """A str that came from elsewhere, fit for a terminal or a mail: no character in it that could move a cursor, or
+    that is none (a lone surrogate)."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 

@@ -23,7 +23,8 @@ class Site:
 
     def __init__(self, folder, hostname, box, hashed, more=""):
         self.path = folder / f"{hostname}.cfg"
-        self.path.write_text(f"schema = 1\n[site]\nhostname = {hostname}\nspool = {folder / hostname}\npostmaster = {box}\n"
+        self.path.write_text(f"schema = 1\n[site]\nhostname = {hostname}\nspool = {folder / hostname}\n"
+                             f"postmaster = {box}\n"
                              f"[limits]\nerrors = 1000\n[domains]\n[[{hostname}]]\n[boxes]\n[[{box}]]\n"
                              f"password = {hashed}\n{more}")
         self.path.chmod(0o640)

@@ -1,5 +1,6 @@
 """The manual pages and FLOW, against the programs."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -98,6 +99,30 @@ def test_mail_cfg_5_has_the_defaults_of_the_programs():
     spec = (PROJECT / "amsmail/site/mail.spec").read_text()
     for key, default in re.findall(r'(?m)^(\w+) = count\(default="(\d+)"\)$', spec):
         assert re.search(rf"\.It Cm {key}\n(?:(?!\.It).*\n)*?Default: {default}\b", text), key
+
+
+# Who writes the log of mailcheck.
+OF_MAILCHECK = ["transport/*.py", *(f"program/{name}.py" for name in ("call", "held", "queue", "run", "trialcall"))]
+
+
+def events(path):
+    """The events that a module logs, as far as they stand in its text."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        name = isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", ""))
+        if name in ("log", "_log") and node.args and not isinstance(node.args[0], ast.JoinedStr):
+            yield from (part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant))
+        if name == "done" and path.stem == "queue":
+            yield f"queue-{node.args[1].value}"
+
+
+def test_mailcheck_8_tells_every_event_of_its_log_and_no_other():
+    log = re.search(r"(?s)^\.Sh LOG\n(.*?)^\.Sh ", (DOCS / "mailcheck.8").read_text(), re.M)[1]
+    examples = re.findall(r"(?m)^mailcheck\[\d+\]: \w+ ([a-z-]+) ", log)
+    listed = log[log.index("The other events are"):log.index("Every\n")]
+    others = [word for line in re.findall(r"(?m)^\.Cm (.*)$", listed) for word in re.findall(r"[a-z-]+", line)]
+    logged = {event for pattern in OF_MAILCHECK for path in (PROJECT / "amsmail").glob(pattern)
+              for event in events(path)}
+    assert sorted([*others, *set(examples)]) == sorted(logged)
 
 
 def test_flow_names_only_modules_that_are_there():

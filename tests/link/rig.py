@@ -146,7 +146,7 @@ class Sea(Site):
         if drop is not None:
             self._link.control("drop-after", str(drop))
         begun = time.monotonic()
-        with subprocess.Popen([*self._link.at("sea"), sys.executable, "-IS", MAILCHECK, self.path], text=True,
+        with subprocess.Popen([*self._link.at("sea"), sys.executable, "-IS", MAILCHECK, "--now", self.path], text=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
             while drop is not None and how == GONE and process.poll() is None:
                 if self._link.control("stats")["drops"]:

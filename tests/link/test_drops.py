@@ -32,7 +32,7 @@ MAYBE = (("small", 0.98, GONE), ("out", 0.996, GONE), ("in", 0.994, GONE))
 
 WHY = {
     GONE: ("the connection broke: ", "cannot be reached: "),
-    SILENT: ("the call took longer than call_limit, ",),
+    SILENT: ("the call was ended: it took longer than call_limit, ",),
 }
 
 # One drop: what there was after the call that it cut, and after the next one; and the call without a drop.

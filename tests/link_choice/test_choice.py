@@ -148,6 +148,19 @@ def test_why_a_message_waits_while_another_goes(read, link, now, items, why):
                              {"haste": "3000 octets are more than its message_out, 2999"})
 
 
+@pytest.mark.parametrize("now, too_large", [(NOON, ()), (NIGHT, ("big",))])
+def test_its_size_is_why_a_message_waits_also_behind_a_closed_window(read, now, too_large):
+    """Waiting for the window would not help.  But only what goes there but for its size is too large for it."""
+    verdict, = weigh(read({"gsm": f"{ANY_TIME} | message_out = 4000"}), [BIG, HASTE], now=now)
+    assert verdict.waits == {"big": "5000000 octets are more than its message_out, 4000"}
+    assert (verdict.carries, verdict.too_large) == (("haste",), too_large)
+
+
+def test_a_window_that_opens_is_no_hope_where_a_budget_leaves_no_time(read):
+    verdict, = weigh(read({"gsm": f"{ANY_TIME} | budget = 10 minutes a day"}), [HASTE], calls=[call(seconds=596)])
+    assert (verdict.why_not, verdict.opens) == ("its budget leaves no time for a call", None)
+
+
 @pytest.mark.parametrize("link, now, opens", [
     (NIGHTS, NOON, "2026-03-04 22:00"), (ANY_TIME, NOON, "2026-03-04 22:00"), (NIGHTS, NIGHT, None), (PPP, NOON, None),
 ])
@@ -227,7 +240,8 @@ def failed(start, seconds=30, **more):
     # ten minutes from the end of the call on, twice as long after each more, an hour at most
     ([failed("2026-03-04 11:51")], "1 call over it brought nothing, so it rests until 12:01"),
     ([failed("2026-03-04 11:49")], ""),
-    ([failed("2026-03-04 11:00"), failed("2026-03-04 11:45")], "2 calls over it brought nothing, so it rests until 12:05"),
+    ([failed("2026-03-04 11:00"), failed("2026-03-04 11:45")],
+     "2 calls over it brought nothing, so it rests until 12:05"),
     ([failed("2026-03-04 11:00"), failed("2026-03-04 11:39")], ""),
     ([failed("2026-03-01 11:00")] * 9 + [failed("2026-03-04 11:30")],
      "10 calls over it brought nothing, so it rests until 12:30"),
@@ -244,6 +258,9 @@ def failed(start, seconds=30, **more):
     # a clock that was put back does not stop the mail
     ([failed("2026-03-04 12:30")], ""),
     (["nonsense", {"link": "gsm"}, {"link": "gsm", "start": "x", "outcome": None}], ""),
+    # what no call can have taken is nothing, and no call ends in the future
+    *(([failed("2026-03-04 11:00", seconds=seconds)], "") for seconds in (1e300, float("inf"), float("nan"), 10**400)),
+    ([failed("2026-03-04 11:59", seconds=10**14)], "1 call over it brought nothing, so it rests until 12:10"),
 ])
 def test_a_link_rests_after_calls_that_brought_nothing(read, calls, why_not):
     verdict, = weigh(read({"gsm": PPP}), calls=calls)

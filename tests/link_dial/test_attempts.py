@@ -70,6 +70,12 @@ def test_what_a_modem_answers_is_known_in_a_command_of_ones_own(line, said, name
     assert caught.value.reason.name == name
 
 
+def test_what_a_command_says_moves_no_cursor(line):
+    up = r"printf 'NO CARRIER \033[2J\033]0;x\007'; exit 4"
+    with pytest.raises(LinkError, match=r"said: NO CARRIER \?\[2J\?\]0;x\?$"):
+        line.link("command", **commands(line, up)).up()
+
+
 def test_a_command_keeps_its_language(line, monkeypatch):
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     with pytest.raises(LinkError, match="said: de_DE.UTF-8"):

@@ -82,15 +82,15 @@ def test_a_name_that_no_interface_can_have():
 
 def test_a_link_that_is_present_is_used_and_left_alone(line):
     link = line.link("present", probe="interface lo")
-    assert not link.is_dialled and link.is_there() and link.is_up()
+    assert not link.is_dialled and link.is_up()
     link.up()
     link.down()
-    assert link.is_there() and link.interface() == "lo"
+    assert link.is_up() and link.interface() == "lo"
 
 
 def test_a_link_that_is_not_present(line):
     link = line.link("present", probe="command false")
-    assert not link.is_there() and link.interface() is None and link.octets() is None
+    assert not link.is_up() and link.interface() is None and link.octets() is None
     with pytest.raises(LinkError, match="the link is not there: command false") as caught:
         link.up()
     assert caught.value.reason == NOT_THERE

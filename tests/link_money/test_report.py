@@ -10,7 +10,8 @@ import time
 import pytest
 
 from amsmail.link import bill, ledger
-from amsmail.program import exits, report
+from amsmail.program import report
+from amsmail.site import exits
 from amsmail.store import durable
 from tests.link_money.test_bill import NOON, box, call
 from tests.real.packages import Unavailable

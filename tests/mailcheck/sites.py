@@ -83,7 +83,8 @@ class Site:
         """Puts a message (CRLF line ends) into the outbound queue and gives its identity.  `to` are addresses, or
         Recipients where DSN parameters matter."""
         recipients = tuple(r if isinstance(r, Recipient) else Recipient(parse_address(r)) for r in to)
-        envelope = Envelope(sender and parse_address(sender), recipients, **{"arrival": self.arrival or int(time.time()), **envelope})
+        envelope = {"arrival": self.arrival or int(time.time()), **envelope}
+        envelope = Envelope(sender and parse_address(sender), recipients, **envelope)
         delivery = Delivery(self.spool, new_uid("yacht.example"), [], b"", envelope)
         delivery.write(text)
         delivery.seal()

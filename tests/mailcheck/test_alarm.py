@@ -44,6 +44,31 @@ def test_a_wrong_password_is_told_once_until_it_was_right_again(boat):
         assert all("the login was refused" in text for text in told(boat))
 
 
+NMCLI = """\
+#!/bin/sh
+case "$*" in
+    *" up "*) echo "Error: Connection activation failed: Secrets were required, but not provided." >&2; exit 4;;
+    *" down "*) echo "Error: 'gsm' is not an active connection." >&2; exit 10;;
+esac
+"""
+
+
+def test_a_password_that_a_dialler_refuses_is_told_once(boat, tmp_path, monkeypatch):
+    """It does not mend itself: a person must see to it."""
+    program = tmp_path / "bin" / "nmcli"
+    program.parent.mkdir()
+    program.write_text(NMCLI)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    boat.configure(relay=relay(1), links={"gsm": {"type": "networkmanager", "entry": "gsm", "attempts": 3}})
+    boat.enqueue()
+    for is_said in (True, False):
+        code, heard = mailcheck(boat)
+        assert code == 69 and ("the user name or password was refused" in heard) == is_said
+        assert len(told(boat)) == 1
+    assert "link gsm" in told(boat)[0] and "attempts" not in told(boat)[0], "not tried again with it"
+
+
 def test_news(tmp_path):
     alarm = Alarm(tmp_path / "alarm.json")
     assert alarm.news(["b", "a", "b"]) == ["b", "a"]

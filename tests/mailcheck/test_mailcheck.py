@@ -163,7 +163,7 @@ def test_progress_for_a_person(boat, shore):
     boat.enqueue()
     code, said = boat.mailcheck("--progress")
     assert code == 0
-    assert "To send: 1 messages, 22 octets." in said and "Bringing up link gsm" in said
+    assert "To send: 1 message, 22 octets." in said and "Bringing up link gsm" in said
     assert "Sent 1, refused 0, kept 0, fetched 0." in said
 
 

@@ -74,7 +74,8 @@ def test_the_sender_is_told_once_and_small_mail_goes_on(tmp_path, provider):
     assert len(provider.accepted) == 3 and [queued.entry.uid for queued in ship.queued()] == [uid]
     notice, = ship.told()
     assert "Mail still waits" in notice and "Action: delayed" in notice and "Status: 4.3.4" in notice
-    assert "It has 4.2 kB." in notice and f"`mailcheck queue release {uid}`" in notice
+    assert "It has 4.2 kB." in notice and f"(`mailcheck queue release {uid}`)" in notice
+    assert "The operator can send it" in " ".join(notice.split()), "nobody else can run that"
     assert "over link harbour, which cannot take it yet: it is not there" in notice
 
 
@@ -136,7 +137,7 @@ NOT_HELD = {
     "no limit": {"sat": {"type": "always"}},
     "the next link takes it": {"gsm": {"type": "always", "priority": 60, "message_out": 10**6}},
     "only its window is closed": {"sat": {**SAT, "windows": LATER}},
-    "no link for its class": {"sat": {**SAT, "classes": "urgent"}, "harbour": None},
+    "no link for its class": {"sat": {**SAT, "classes": "urgent"}, "harbour": {"type": "always", "windows": LATER}},
 }
 
 
@@ -156,6 +157,15 @@ def test_no_limit_holds_what_a_person_freed(tmp_path):
     assert ship.plan().goes == {uid}
     ship.hold()
     assert ship.flags() == [FREED + TOLD_SIZE]
+
+
+def test_what_a_person_freed_is_not_held_while_no_link_may_be_used(tmp_path):
+    ship = Ship(tmp_path / "ship", sat={**SAT, "windows": LATER}, harbour=None)
+    uid = ship.enqueue(LARGE)
+    Queue(ship.spool).release(ship.queued()[0].entry, NOON, freed=True)
+    assert ship.plan().goes == set() and [item.uid for item in ship.plan().items] == [uid]
+    ship.hold()
+    assert ship.flags() == [FREED] and ship.told() == []
 
 
 def test_what_the_operator_holds_goes_over_no_link(tmp_path):

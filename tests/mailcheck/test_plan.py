@@ -7,6 +7,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from amsmail.program.run import Run
+from amsmail.program.screen import Screen
+from amsmail.site.words import counted
 from amsmail.store import durable
 from amsmail.store.queue import BY_OPERATOR, Queue, Tries
 from tests.mailcheck.sites import account, relay
@@ -100,10 +103,10 @@ def test_a_call(boat):
     boat.enqueue(b"Subject: x\r\n\r\n" + b"x" * 1998 + b"\r\n")
     assert boat.says("--plan") == [
         "Call over gsm: it comes first.",
-        "  sends 1 of 1 messages that are due, 2.0 kB",
+        "  sends 1 message, 2.0 kB, of 1 due",
         "  fetches from owner",
-        "  takes at most 3600 s, because of call_limit",
-        "Link gsm: may be used; it would carry 1 messages."]
+        "  lasts 3600 s at most, limited by call_limit",
+        "Link gsm: may be used; it would carry 1 message."]
 
 
 def test_what_it_would_cost(boat):
@@ -112,8 +115,8 @@ def test_what_it_would_cost(boat):
     boat.had()
     boat.enqueue()
     assert boat.says("--plan")[-2:] == [
-        "  takes at most 115 s, because of its budget",
-        "Link gsm: may be used; it would carry 1 messages, for about 0.35 EUR."]
+        "  lasts 115 s at most, limited by its budget",
+        "Link gsm: may be used; it would carry 1 message, for about 0.35 EUR."]
 
 
 def test_a_closed_window(boat, later):
@@ -123,9 +126,20 @@ def test_a_closed_window(boat, later):
     assert boat.says("--plan") == [
         "No call: no link may be used now.",
         f"Link gsm: its window is closed until {opens}.",
-        f"  calls are allowed from {opens}",
         f"Message {uid} waits, 22 octets:",
         f"  gsm: its window is closed until {opens[:3]} {opens[-5:]}"]
+
+
+def test_a_window_that_closes_while_the_links_are_looked_at(boat, tmp_path):
+    """Looking takes a while: what counts is the time after it."""
+    looked = tmp_path / "looked"
+    boat.configure(links={"wifi": {"type": "present", "probe": f"command touch {looked}", "windows": "08:00-09:00"}})
+    boat.enqueue()
+    nine = datetime(2026, 11, 20, 9, 0, tzinfo=timezone.utc).timestamp()
+    run = Run(str(boat.path), Screen(False), clock=lambda: nine + (2 if looked.exists() else -2))
+    (verdict,), calls = run.plan().verdicts, run.plan().calls
+    assert looked.exists() and calls == ()
+    assert verdict.why_not.startswith("its window is closed until Sat 2026-11-21 08:00")
 
 
 def test_urgent_mail_at_any_time(boat, later):
@@ -134,8 +148,8 @@ def test_urgent_mail_at_any_time(boat, later):
     note = boat.enqueue()
     boat.enqueue(b"X-Priority: 1\r\n\r\nNow.\r\n")
     said = boat.says("--plan")
-    assert said[:2] == ["Call over gsm: it comes first.", "  sends 1 of 2 messages that are due, 23 octets"]
-    assert said[-3:] == [f"  calls are allowed from {opens}",
+    assert said[:2] == ["Call over gsm: it comes first.", "  sends 1 message, 23 octets, of 2 due"]
+    assert said[-3:] == [f"  its window opens {opens[:3]} {opens[-5:]}; until then it carries urgent mail only",
                          f"Message {note} waits, 22 octets:",
                          f"  gsm: its window is closed until {opens[:3]} {opens[-5:]}"]
 
@@ -145,14 +159,14 @@ def test_urgent_mail_at_any_time(boat, later):
 ])
 def test_whose_mail_may_be_urgent(boat, urgent_from, senders):
     """By box or by address; anybody's where nobody is listed."""
-    boat.links(sat={"classes": "urgent"})
-    boat.configure(calls={"urgent_from": urgent_from})
+    boat.links(sat={"classes": "urgent"}, land={})
+    boat.configure(calls={"urgent_from": urgent_from, "use": "sat"})
     sent = {name: boat.enqueue(b"X-Priority: 1\r\n\r\nNow.\r\n", sender=f"{name}@yacht.example")
             for name in ("captain", "cook")}
     sent["nobody"] = boat.enqueue(b"X-Priority: 1\r\n\r\nNow.\r\n", sender=None)
     said = boat.says("--plan")
     may = {*senders.split(), *([] if urgent_from else ["nobody"])}
-    assert said[1].startswith(f"  sends {len(may)} of 3 messages")
+    assert said[1].startswith(f"  sends {counted(len(may), 'message')}, ") and said[1].endswith(", of 3 due")
     left = {f"Message {uid} waits, 23 octets:" for name, uid in sent.items() if name not in may}
     assert {line for line in said if line.startswith("Message")} == left
     assert said.count("  sat: it carries urgent mail only") == bool(left)        # once for all
@@ -168,8 +182,8 @@ def test_whose_mail_may_be_urgent(boat, urgent_from, senders):
     ("", "owner@shore.example", True),
 ])
 def test_where_somebody_logged_in_that_box_counts(boat, user, sender, is_urgent):
-    boat.links(sat={"classes": "urgent"})
-    boat.configure(calls={"urgent_from": "captain, owner@shore.example"})
+    boat.links(sat={"classes": "urgent"}, land={})
+    boat.configure(calls={"urgent_from": "captain, owner@shore.example", "use": "sat"})
     boat.enqueue(b"X-Priority: 1\r\n\r\nNow.\r\n", sender=sender, user=user)
     assert boat.says("--plan")[0].startswith("Call over sat" if is_urgent else "No call")
 
@@ -178,7 +192,7 @@ def test_a_message_too_large_for_the_link(boat):
     boat.links(gsm={"message_out": 100 * KB})
     big, _ = boat.enqueue(b"\r\n" + b"x" * 200 * KB), boat.enqueue()
     said = boat.says("--plan")
-    assert said[1] == "  sends 1 of 2 messages that are due, 22 octets"
+    assert said[1] == "  sends 1 message, 22 octets, of 2 due"
     assert said[-2:] == [f"Message {big} waits, 200 kB:",
                          "  gsm: 200002 octets are more than its message_out, 100000"]
 
@@ -189,14 +203,14 @@ def test_a_second_call_takes_what_the_first_may_not(boat):
     boat.enqueue(b"\r\n" + b"x" * 200 * KB), boat.enqueue()
     assert boat.says("--plan") == [
         "Call over gsm: it comes first.",
-        "  sends 1 of 2 messages that are due, 22 octets",
+        "  sends 1 message, 22 octets, of 2 due",
         "  fetches from owner",
-        "  takes at most 3600 s, because of call_limit",
+        "  lasts 3600 s at most, limited by call_limit",
         "Then a call over vsat: the first that may be used; gsm: it may not carry this.",
-        "  sends 1 of 2 messages that are due, 200 kB",
+        "  sends 1 message, 200 kB, of 2 due",
         "  fetches from no account",
-        "  takes at most 3600 s, because of call_limit",
-        "Link gsm: may be used; it would carry 1 messages.",
+        "  lasts 3600 s at most, limited by call_limit",
+        "Link gsm: may be used; it would carry 1 message.",
         "Link vsat: may be used; it would carry 2 messages."]
 
 
@@ -205,7 +219,7 @@ def test_while_somebody_picks_the_queue_up(boat):
     boat.enqueue()
     with boat.spool.lock("queue"):
         said = boat.says("--plan")
-    assert said[1:3] == ["  sends 0 of 0 messages that are due, 0 octets", "  fetches from owner"]
+    assert said[1:3] == ["  sends 0 messages, 0 octets, of 0 due", "  fetches from owner"]
     assert said[-1] == "The queue is being picked up by POP3 now: what waits in it is not looked at."
 
 
@@ -253,11 +267,11 @@ def test_the_first_of_two_links_is_passed_over(boat):
     boat.enqueue()
     assert boat.says("--plan") == [
         "Call over vsat: the first that may be used; gsm: its budget of 1 EUR a month is used up.",
-        "  sends 1 of 1 messages that are due, 22 octets",
+        "  sends 1 message, 22 octets, of 1 due",
         "  fetches from no account",
-        "  takes at most 3600 s, because of call_limit",
+        "  lasts 3600 s at most, limited by call_limit",
         "Link gsm: its budget of 1 EUR a month is used up.",
-        "Link vsat: may be used; it would carry 1 messages."]
+        "Link vsat: may be used; it would carry 1 message."]
 
 
 def test_a_link_that_is_up_comes_first(boat, tmp_path):
@@ -281,22 +295,50 @@ def test_a_message_that_waits_after_a_refusal(boat):
     boat.enqueue()
     queued, = boat.queued()
     boat.put_off(queued, int(time.time()) + 1000)
-    assert boat.says("--plan") == [NOTHING]
-    assert boat.says("--plan", "--now")[1] == "  sends 1 of 1 messages that are due, 22 octets"
+    assert boat.says("--plan") == [NOTHING, "1 more waits: 1 for its next try."]
+    assert boat.says("--plan", "--now")[1] == "  sends 1 message, 22 octets, of 1 due"
+
+
+def test_what_the_plan_is_not_for_is_counted(boat):
+    """What waits for its next try, is held, or cannot be read: so that nobody looks for it among what goes."""
+    uids = [boat.enqueue(), boat.enqueue(), boat.enqueue(), boat.enqueue()]
+    for queued in boat.queued():
+        if queued.entry.uid in uids[:2]:
+            boat.put_off(queued, int(time.time()) + 1000)
+    boat.hold(uids[2])
+    with open(next(entry.path for entry in Queue(boat.spool).list() if entry.uid == uids[3]), "wb") as f:
+        f.write(b"nonsense")
+    assert boat.run("--plan") == (0, f"{NOTHING}\n4 more wait: 2 for their next try, 1 held, 1 damaged.\n")
+
+
+def test_a_link_that_would_only_fetch(boat):
+    boat.configure(accounts=ACCOUNT)
+    assert boat.says("--plan")[-1] == "Link gsm: may be used; it would fetch."
+
+
+@pytest.mark.parametrize("option", ["--plan", "--status"])
+def test_who_reads_only_the_first_line(boat, option):
+    """As `| head` does: no complaint, and no failure."""
+    for _ in range(30):
+        boat.enqueue()
+    process = boat.start(option)
+    process.stdout.close()
+    said = process.stderr.read()
+    assert (process.wait(30), said) == (0, "")
 
 
 # --status
 
 def test_the_status_of_a_quiet_site(boat):
     said = boat.says("--status")
-    assert said[0] == "Queue: 0 messages, 0 octets; 0 of them held."
+    assert said[0] == "Queue: 0 messages, 0 octets."
     assert said[-3:] == ["Calls: 0 on record.", "Now:", NOTHING]
 
 
 def test_the_status(boat, later):
     """The queue, the last five calls, and when the next may be."""
     window, opens = later
-    boat.links(gsm={**MONEY, "windows": window})
+    boat.links(gsm={**MONEY, "windows": window, "budget": "20 EUR a month, 60 minutes a day"})
     held = boat.enqueue()
     boat.hold(held)
     uid = boat.enqueue()
@@ -307,12 +349,14 @@ def test_the_status(boat, later):
     assert said[said.index("Calls: 6 on record, the last:"):] == [
         "Calls: 6 on record, the last:",
         *(f"  2026-03-03 12:0{number} gsm: 61.5 s, 2 out, 1 in, 1.00 EUR; ok {number}" for number in range(1, 6)),
+        "Budget of gsm: 20.00 of 20 EUR a month are left.",
+        "Budget of gsm: 60.00 of 60 minutes a day are left.",
         "Now:",
         "No call: no link may be used now.",
         f"Link gsm: its window is closed until {opens}.",
-        f"  calls are allowed from {opens}",
         f"Message {uid} waits, 22 octets:",
-        f"  gsm: its window is closed until {opens[:3]} {opens[-5:]}"]
+        f"  gsm: its window is closed until {opens[:3]} {opens[-5:]}",
+        "1 more waits: 1 held."]
 
 
 def test_a_ledger_that_a_person_spoilt(boat):
@@ -354,7 +398,7 @@ def test_no_other_link_steps_in_for_those_in_use(boat, later):
 # Exit codes
 
 def test_what_is_wrong(boat):
-    for options in (["--plan", "--status"], ["--plan", "--quiet"], ["--status", "--progress"]):
+    for options in (["--plan", "--status"], ["--plan", "--quiet"], ["--status", "--progress"], ["--status", "--now"]):
         assert boat.run(*options)[0] == 64
     boat.path.write_text("schema = 1\n[site]\nhostname = yacht.example\ncolour = blue\n")
     for option in "--plan", "--status":

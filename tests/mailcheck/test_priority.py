@@ -88,7 +88,8 @@ def test_a_relay_that_does_not_offer_it_hears_nothing_of_it(boat, flow):
     (NOTE, "", False), (NOTE, "3", False), (NOTE, "4", True), (NOTE, "9", True), (NOTE, "-4", False),
     (SHOUTED, "", True), (SHOUTED, "0", False), (SHOUTED, "-4", False), (SHOUTED, "4", True)])
 def test_what_a_link_for_urgent_mail_carries(boat, text, priority, goes):
-    boat.links(sat={"classes": "urgent"})
+    boat.links(sat={"classes": "urgent"}, land={})
+    boat.configure(calls={"use": "sat"})
     boat.enqueue(text.encode(), priority=priority)
     assert boat.says("--plan")[0].startswith("Call over sat") == goes
 
@@ -105,7 +106,8 @@ def test_what_a_link_for_urgent_mail_carries(boat, text, priority, goes):
 ])
 def test_whose_may_cost_money(boat, listed, sender, goes):
     """Addresses compare as they do everywhere, whatever the case."""
-    boat.configure(calls={"urgent_from": listed}, boxes={"captain": {"addresses": "captain, skipper"}, "cook": {}})
-    boat.links(sat={"classes": "urgent"})
+    boat.configure(calls={"urgent_from": listed, "use": "sat"},
+                   boxes={"captain": {"addresses": "captain, skipper"}, "cook": {}})
+    boat.links(sat={"classes": "urgent"}, land={})
     boat.enqueue(sender=sender, priority="6")
     assert boat.says("--plan")[0].startswith("Call over sat") == goes

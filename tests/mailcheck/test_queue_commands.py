@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 
@@ -17,6 +18,7 @@ from tests.mailcheck.peers import Relay
 from tests.mailcheck.sites import Site, crash, relay
 from tests.store.disk import Disk
 
+BIN = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "bin", "mailcheck")
 NOW = 1763700946
 LATER = "450 4.2.1 That box is busy"
 
@@ -95,7 +97,7 @@ def test_what_a_person_sees(desk, capsys):
         three,
         "    2 hours old, 22 octets, from <captain@yacht.example>",
         "    to <agent@shore.example>",
-        "    0 attempts, held: too large for any link",
+        "    0 attempts, held: waits for a link that carries its size",
         four,
         "    2 hours old, 22 octets, from <captain@yacht.example>",
         "    to <agent@shore.example>",
@@ -221,6 +223,35 @@ def test_who_released_a_large_message_is_remembered(desk):
     queue.release(desk.entry(by_program), NOW)
     assert [FREED in queued.flags for queued in desk.queued()] == [True, False]
     assert set(desk.held().values()) == {""}
+
+
+def test_large_mail_is_released_before_a_run_holds_it(desk, capsys):
+    """A person's word counts also where it comes first; said twice, it is said."""
+    desk.configure(links={"sat": {"type": "always", "message_out": 20}, "harbour": {"type": "always"}})
+    uid = desk.enqueue()
+    for said in "released", "was not held":
+        assert desk.run("release", uid) == 0
+        assert capsys.readouterr().out == f"{uid}: {said}\n"
+        queued, = desk.queued()
+        assert queued.flags == FREED
+
+
+def test_what_is_damaged_is_not_released(desk, capsys):
+    uid = desk.enqueue()
+    with open(desk.entry(uid).path, "wb") as f:
+        f.write(b"nonsense")
+    assert desk.run("release", uid) == 0 and capsys.readouterr().out == f"{uid}: was not held\n"
+
+
+def test_who_reads_only_the_first_line(desk):
+    """As `| head` does: no complaint, and no failure."""
+    for _ in range(3):
+        desk.enqueue()
+    process = subprocess.Popen([sys.executable, "-IS", BIN, "queue", "--config", desk.path], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    said = process.stderr.read()
+    assert (process.wait(30), said) == (0, "")
 
 
 def test_the_flags_of_a_mail_program_are_kept(desk):

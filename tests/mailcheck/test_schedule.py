@@ -27,14 +27,24 @@ def site(tmp_path):
     return Site(tmp_path / "site")
 
 
-def ran(site, tmp_path, schedule, start, enough):
+class SetBack(Clock):
+    """One that is put back by an hour as soon as somebody has looked at it."""
+
+    _ahead = 3600
+
+    def __call__(self):
+        ahead, self._ahead = self._ahead, 0
+        return super().__call__() + ahead
+
+
+def ran(site, tmp_path, schedule, start, enough, make=Clock):
     """How often the command ran, with the path of mail.cfg, until `enough` runs or for a second."""
     notes = tmp_path / "notes"
     notes.touch()
     if schedule is not None:
         site.configure(calls={"schedule": schedule})
     note = f"import sys; open({str(notes)!r}, 'a').write(sys.argv[1] + '\\n')"
-    clock = Schedule(str(site.path), [sys.executable, "-IS", "-c", note], Clock(start, 240), 0.01)
+    clock = Schedule(str(site.path), [sys.executable, "-IS", "-c", note], make(start, 240), 0.01)
     clock.start()
     end = time.monotonic() + 1
     while len(notes.read_text().splitlines()) < enough and time.monotonic() < end:
@@ -61,6 +71,31 @@ def test_not_in_the_minute_in_which_it_started(site, tmp_path):
 @pytest.mark.parametrize("schedule", [None, ""])
 def test_without_a_schedule_it_never_runs(site, tmp_path, schedule):
     assert ran(site, tmp_path, schedule, NINE, 1) == 0
+
+
+def test_a_clock_that_was_put_back(site, tmp_path):
+    """What is on the schedule comes when it is due by the new time, and not a day later."""
+    assert ran(site, tmp_path, "1 9 * * *", NINE, 1, SetBack) == 1
+
+
+def test_a_start_that_fails_is_logged_and_not_the_last(site, tmp_path, capfd):
+    """As where the machine has no memory for a moment."""
+    program = tmp_path / "mailcheck"
+    site.configure(calls={"schedule": "*/1 * * * *"})
+    clock = Schedule(str(site.path), [program], Clock(NINE, 240), 0.01)
+    clock.start()
+    wait_for(lambda: "not-started command=mailcheck" in capfd.readouterr().err)
+    program.write_text(f"#!/bin/sh\necho ran > {tmp_path}/notes\n")
+    program.chmod(0o755)
+    wait_for((tmp_path / "notes").exists)
+    clock.stop()
+
+
+def wait_for(condition):
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_a_mailcheck_that_runs_is_ended_in_order(site, tmp_path):

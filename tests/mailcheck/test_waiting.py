@@ -9,6 +9,7 @@ import shutil
 import pytest
 
 from amsmail.site.dates import rfc5322
+from amsmail.site.words import in_words
 from amsmail.store import durable
 from amsmail.store.queue import BY_OPERATOR, TOO_LARGE, WARNED, Queue, Tries
 from amsmail.transport import waiting
@@ -308,4 +309,4 @@ def test_a_crash_at_each_operation(tmp_path, before, day, so, times, cut, monkey
     (-5, "0 minutes"), (59, "0 minutes"), (60, "1 minute"), (7199, "119 minutes"), (7200, "2 hours"),
     (47 * HOUR, "47 hours"), (2 * DAY, "2 days"), (2.9 * DAY, "2 days")])
 def test_a_length_of_time_in_words(seconds, words):
-    assert waiting.in_words(seconds) == words
+    assert in_words(seconds) == words

@@ -120,9 +120,9 @@ class Dovecot:
             tls = f"ssl = yes\nssl_cert = <{self.certificate.chain}\nssl_key = <{self.certificate.key}"
         (self.folder / "dovecot.conf").write_text((CONFIGURATION + WITH_IMAP * bool(self.imap)).format(
             protocols="pop3 imap" if self.imap else "pop3", imap=self.imap, imaps=self.imaps,
-            listen=self._listen, folder=self.folder, libraries=root / "usr/lib/dovecot", tls=tls, internal=internal.pw_name,
-            internal_group=grp.getgrgid(internal.pw_gid).gr_name, login=login.pw_name, account=account,
-            boxes=self.boxes.folder, pop3=self.pop3, pop3s=self.pop3s))
+            listen=self._listen, folder=self.folder, libraries=root / "usr/lib/dovecot", tls=tls,
+            internal=internal.pw_name, internal_group=grp.getgrgid(internal.pw_gid).gr_name, login=login.pw_name,
+            account=account, boxes=self.boxes.folder, pop3=self.pop3, pop3s=self.pop3s))
         (self.folder / "passwords").write_text(
             "".join(f"{name}:{{PLAIN}}{password}\n" for name, password in self.passwords.items()))
 

@@ -67,7 +67,8 @@ def test_quickstart_serves_until_it_is_interrupted():
 def test_pip_install_gives_working_programs(name, tmp_path, interpreter):
     python = interpreter(name)
     source = tmp_path / "amsmail source"
-    shutil.copytree(CHECKOUT, source, ignore=shutil.ignore_patterns(".local", ".git", "__pycache__", "build", "*.egg-info"))
+    shutil.copytree(CHECKOUT, source,
+                    ignore=shutil.ignore_patterns(".local", ".git", "__pycache__", "build", "*.egg-info"))
     assert run(python, "-m", "venv", tmp_path / "env").returncode == 0
     done = run(tmp_path / "env/bin/pip", "install", "--quiet", source)
     assert done.returncode == 0, done.stderr
@@ -94,7 +95,8 @@ def test_pip_install_gives_working_programs(name, tmp_path, interpreter):
 def interpreter():
     """Finds an interpreter by its name, on the path or among pyenv's."""
     def find(name):
-        candidates = [shutil.which(name), *map(str, pathlib.Path.home().glob(f".pyenv/versions/{name[6:]}.*/bin/{name}"))]
+        candidates = [shutil.which(name),
+                      *map(str, pathlib.Path.home().glob(f".pyenv/versions/{name[6:]}.*/bin/{name}"))]
         for python in filter(None, candidates):
             if run(python, "-c", "import venv, ensurepip").returncode == 0:
                 return python

@@ -577,7 +577,7 @@ class TestImport:
     def test_mail(self, site, tmp_path):
         mbox = tmp_path / "mbox"
         mbox.write_text("From a@b Thu Jan  1 00:00:10 2015\nSubject: x\n\nHello.\n")
-        assert self.run(site, "mail", mbox, "--box", "cook") == ["cook: 1 messages"]
+        assert self.run(site, "mail", mbox, "--box", "cook") == ["cook: 1 message"]
         assert self.run(site, "mail", mbox, "--box", "cook") == ["cook: 0 messages, and 1 that came in before"]
         assert len(site.mail("cook")) == 1
 
@@ -586,7 +586,7 @@ class TestImport:
         for name in "cook", "nobody":
             (tmp_path / "mail" / name).write_text("From a@b Thu Jan  1 00:00:10 2015\nSubject: x\n\nHello.\n")
         assert self.run(site, "mail", tmp_path / "mail", code=75) == [
-            "cook: 1 messages", f"{tmp_path}/mail/nobody: the mail in it: there is no box 'nobody'"]
+            "cook: 1 message", f"{tmp_path}/mail/nobody: the mail in it: there is no box 'nobody'"]
 
     def test_mail_that_cannot_be_read_now(self, site, tmp_path):
         assert "No such file" in site.refused("import", "mail", tmp_path / "none", "--box", "cook", code=75)

@@ -116,9 +116,9 @@ def test_a_password_comes_from_standard_input_and_is_never_shown(boat, monkeypat
     (["link", "set", "gsm", "--type", "command"], "[links] gsm up: found nothing; expected a value"),
     (["link", "set", "nix", "--priority", "1"], "there is no link 'nix'; there are: gsm, vsat"),
     (["link", "add", "gsm", "--type", "always"], "there is a link 'gsm' already"),
-    (["link", "add", "a b", "--type", "always"], "found 'a b'; expected 1 to 64 letters"),
-    (["link", "add", "any", "--type", "always"], "found 'any'; expected 1 to 64 letters"),
-    (["link", "rename", "gsm", "a,b"], "found 'a,b'; expected 1 to 64 letters"),
+    (["link", "add", "a b", "--type", "always"], "found 'a b'; expected 1 to 64 of a-z"),
+    (["link", "add", "any", "--type", "always"], "found 'any'; expected another name"),
+    (["link", "rename", "gsm", "a,b"], "found 'a,b'; expected 1 to 64 of a-z"),
     (["link", "rename", "gsm"], "expected the old name and the new one"),
     (["link", "use", "gsm", "nix"], "there is no link 'nix'; there are: gsm, vsat"),
     (["link", "try", "nix"], "there is no link 'nix'; there are: gsm, vsat"),
@@ -556,8 +556,8 @@ def test_wrong_answers_and_the_way_back(boat, machine):
         ("What now", "change a link"), ("Which link", ""), ("What of gsm", "when calls are allowed"),
         ("When calls are allowed", "-"), ("What it carries", ""), *WRITE])
     assert code == 0
-    for words in ("Not '9': expected", "and not 'any'", "expected always or present or command", "There is nothing",
-                  "Not 'a look out of the window': expected interface NAME", "The two differ.",
+    for words in ("Not '9': expected", "expected another name than 'any'", "expected always or present or command",
+                  "There is nothing", "Not 'a look out of the window': expected interface NAME", "The two differ.",
                   "[links] gsm up: found nothing; expected a value",
                   "'22:00-06:00' and '23:00-24:00' overlap, for instance on", "Such as 22:00-06:00, or Mon-Fri",
                   "Not 'euros': expected a currency's three letters", "Expected a currency, such as EUR",

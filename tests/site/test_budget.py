@@ -101,6 +101,16 @@ def test_the_least_that_any_limit_leaves_is_what_is_left(unit, left):
     assert budget.left(found, unit) == (left and Decimal(left))
 
 
+@pytest.mark.parametrize("limit, figures, words", [
+    ("20 EUR a month", {"cost": "2.40", "currency": "EUR"}, "17.60 of 20 EUR a month are left"),
+    ("10 minutes a day", {"seconds": 100}, "8.33 of 10 minutes a day are left"),     # rounded down
+    ("5 MB a month", {"bytes_up": 1, "bytes_down": 10**9}, "0.00 of 5 MB a month are left"),
+])
+def test_how_a_limit_stands_in_words(limit, figures, words):
+    standing, = budget.standings(budget.parse(limit), "sat", [call(NOW, **figures)], at(NOW))
+    assert budget.in_words(standing) == words
+
+
 @pytest.mark.parametrize("start, now, counts", [
     ("2025-03-30T00:00+01:00", "2025-03-30T23:59+02:00", True),         # the day of 23 hours
     ("2025-03-29T23:59+01:00", "2025-03-30T00:00+01:00", False),

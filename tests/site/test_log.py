@@ -17,7 +17,8 @@ def logged(**values):
 
 
 def test_a_line():
-    assert logged(command="RCPT TO:<x@y>", reply=None, octets=5, empty="") == 's1 refused command="RCPT TO:<x@y>" octets=5'
+    line = logged(command="RCPT TO:<x@y>", reply=None, octets=5, empty="")
+    assert line == 's1 refused command="RCPT TO:<x@y>" octets=5'
 
 
 @given(st.text(st.characters(codec=None), max_size=600))

@@ -16,9 +16,10 @@ from ..real.process import public_folder
 LIBRARY = {"os", "stat", "_stat", "posixpath", "genericpath", "_collections_abc", "errno", "select", "_socket"}
 COMMON = {
     "amsmail",
-    "amsmail.program", "amsmail.program.exits", "amsmail.program.options", "amsmail.program.session",
+    "amsmail.program", "amsmail.program.options", "amsmail.program.session",
     "amsmail.protocol", "amsmail.protocol.engine",
-    "amsmail.site", "amsmail.site.config", "amsmail.site.config_error", "amsmail.site.identity",
+    "amsmail.site", "amsmail.site.config", "amsmail.site.config_error", "amsmail.site.exits",
+    "amsmail.site.identity",
     "amsmail.site.libraries", "amsmail.site.log", "amsmail.site.networks",
     "amsmail.store", "amsmail.store.delivery", "amsmail.store.dropbox", "amsmail.store.durable",
     "amsmail.store.locks", "amsmail.store.spool",

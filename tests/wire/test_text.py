@@ -5,7 +5,7 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from amsmail.wire.text import BareScanner, DotDecoder, DotEncoder, ToDisk, to_wire
+from amsmail.wire.text import BareScanner, DotDecoder, DotEncoder, ToDisk, printable, to_wire
 
 from ..protocol.drive import pieces_of
 
@@ -82,3 +82,15 @@ def test_to_disk_and_back_is_the_same(text):
 @given(_texts, _cuts)
 def test_to_wire_needs_no_memory(text, cuts):
     assert b"".join(map(to_wire, pieces_of(text, cuts))) == to_wire(text)
+
+
+@given(st.text(st.characters(exclude_categories=[])))
+def test_what_is_printable_keeps_its_length_and_moves_no_cursor(text):
+    shown = printable(text)
+    assert shown.isprintable() and len(shown) == len(text)
+    assert all(c == old for c, old in zip(shown, text) if c != "?")
+
+
+def test_letters_of_all_languages_are_printable():
+    assert printable("Škoda, 日本") == "Škoda, 日本"
+    assert printable("a\x1b[2J\ud800\n") == "a?[2J??"

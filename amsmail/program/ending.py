@@ -1,0 +1,34 @@
+"""How a program that a person or cron starts ends: what went wrong, in words on standard error, and the exit code."""
+
+import os
+import sys
+
+from amsmail.site import exits
+from amsmail.site.config_error import ConfigError
+from amsmail.store.spool import SpoolError
+
+
+def ended(program, action):
+    """The exit code that `action()` gives, or that of the ConfigError, SpoolError, OSError or Ctrl-C that ends it; what
+    it was is told on standard error, with the name of the `program`.  Who reads no further (`| head`) has seen
+    enough."""
+    try:
+        code = action()
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Otherwise the interpreter would try once more at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.OK
+    except ConfigError as error:
+        print(*error.problems, sep="\n", file=sys.stderr)
+        return exits.CONFIG
+    except SpoolError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return exits.CONFIG
+    except OSError as error:
+        print(f"{program}: the spool cannot be used: {error}", file=sys.stderr)
+        return exits.TEMPFAIL
+    except KeyboardInterrupt:       # what was begun goes on with the next run
+        print(file=sys.stderr)
+        return exits.TEMPFAIL
