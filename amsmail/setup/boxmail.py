@@ -63,6 +63,6 @@ def _settle(spool, name, what, other):
 def _tell_held(spool, name, other):
     """What waits at a provider for the one box waits for the other now."""
     held = HeldMail(spool)
-    for message in held.list():
+    for message in [*held.list(), *held.outbound()]:
         if message.box == name:
             held.put(message.but(box=other))

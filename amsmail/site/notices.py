@@ -20,13 +20,13 @@ def wanted(recipient, action):
     return _WORDS[action] in words
 
 
-def send(site, spool, envelope, fates, identity, size, original):
+def send(site, spool, envelope, fates, identity, size, original, reply_to=""):
     """Delivers one notification about the `fates` that are wanted, and gives its identity; None if there is none to
     send.
 
     It goes to the sender's box.  A failure that has no sender here (the null path, a stranger) goes to postmaster's; a
     success or a delay without one is not told.  Only a failure returns more than the header (RFC 3461, section 4.3).
-    `original()` gives the message's pieces in wire form.  Raises OSError.
+    `original()` gives the message's pieces in wire form; `reply_to` as in `tell`.  Raises OSError.
     """
     fates = [fate for fate in fates if wanted(fate.recipient, fate.action)]
     if not fates:
@@ -39,7 +39,7 @@ def send(site, spool, envelope, fates, identity, size, original):
     to = envelope.sender if box else f"postmaster@{_domain(site)}"
     full = fates[0].action == "failed" and size <= _FULL_OCTETS and envelope.ret != "HDRS"
     dates = rfc5322(envelope.arrival), rfc5322(time.time())
-    pieces = report(site.hostname, to, envelope, fates, identity, uid, dates, original(), full)
+    pieces = report(site.hostname, to, envelope, fates, identity, uid, dates, original(), full, reply_to)
     return _deliver(spool, uid, box or site.postmaster, pieces)
 
 

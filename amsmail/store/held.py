@@ -1,4 +1,5 @@
-"""Inbound messages that stay at their provider because they are too large for the link: a file each in state/held/.
+"""Messages that are held because they are too large for the link: inbound ones, which stay at their provider, and
+outbound ones, which wait in the queue and whose senders may decide on them.  A file each in state/held/.
 
     ID      {"account": "owner", "uid": "17/8", "octets": 5100000, ..., "token": SHA-256, "state": "held"}
 
@@ -25,7 +26,8 @@ _IDENTITY_OCTETS, _TOKEN_OCTETS = 5, 20     # in base32 8 and 32 characters: a t
 
 
 class HeldMessage(Value):
-    """A message at a provider.  id: ours.  account, mailbox, folder, uid: where it is (mailbox: as seen.mailbox() says
+    """A message at a provider, or, where `account` is '', one in the outbound queue, whose `uid` is its identity there.
+    id: ours.  account, mailbox, folder, uid: where it is (mailbox: as seen.mailbox() says
     it, '' if that was not noted; folder: '' for INBOX and by POP3; uid: by IMAP with its UIDVALIDITY, as in the
     journal, which two folders may have in common).  octets: its size.  sender, subject: as its header says, '' if
     unknown.  box: whose it is.  time: when it was held, in seconds since the epoch.  token: the digest of what a reply
@@ -35,6 +37,10 @@ class HeldMessage(Value):
                  "folder", "mailbox")
     defaults = {"state": HELD, "by": "", "folder": "", "mailbox": ""}
 
+    @property
+    def is_outbound(self):
+        return not self.account
+
 
 class HeldMail:
     """What is held of a Spool.  Needs no lock: a file is there whole or not at all."""
@@ -43,14 +49,21 @@ class HeldMail:
         self._folder = os.path.dirname(spool.state("held", "x"))
 
     def list(self):
-        """The HeldMessages, oldest first; a file that cannot be read is passed over.  Raises OSError."""
+        """The HeldMessages at providers, oldest first; a file that cannot be read is passed over.  Raises OSError."""
+        return [message for message in self._all() if not message.is_outbound]
+
+    def outbound(self):
+        """Those in the outbound queue.  Raises OSError."""
+        return [message for message in self._all() if message.is_outbound]
+
+    def _all(self):
         found = (self._read(name) for name in os.listdir(self._folder) if name.isalnum())
         return sorted((message for message in found if message), key=lambda message: (message.time, message.id))
 
     def find(self, token):
         """The HeldMessage that a token decides on, None if there is none.  Raises OSError."""
         wanted = digest(token)
-        return next((message for message in self.list() if message.token == wanted), None)
+        return next((message for message in self._all() if message.token == wanted), None)
 
     def put(self, message):
         """Notes a HeldMessage durably, a new one or what became of it.  Raises OSError."""

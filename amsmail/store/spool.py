@@ -83,6 +83,9 @@ class Spool:
         # Whoever fetches the queue by POP3 removes messages and knows nothing of their tries.
         queued = {entry.uid for entry in self.queue().list()}
         _forget_older(os.path.dirname(self.state("tries", "x")), old, lambda name: name not in queued)
+        from amsmail.store.held import HeldMail         # on demand: the servers do not need it
+        held = HeldMail(self)
+        held.forget([message for message in held.outbound() if message.uid not in queued])
         if since is not None and since < old:
             self._forget_accounts_but(accounts)
 

@@ -5,9 +5,13 @@ A decision is noted durably, and only then its request goes: after a crash in be
 request already.  What a reply does not say clearly decides nothing: its box is told what is understood.
 """
 
+import time
+
 from amsmail.site import notices, routing
 from amsmail.site.words import in_octets
 from amsmail.store.held import DELETE, HELD, RELEASED, HeldMail
+from amsmail.store.locks import Busy
+from amsmail.store.queue import Queue
 from amsmail.store.spool import REQUESTS
 from amsmail.transport.holding import reply_address
 
@@ -32,6 +36,18 @@ Reply again, as plain text, with one of these words alone on the first line:
     delete      delete it at the provider, unread
 """
 
+_ANSWER_OUTBOUND = """\
+This is the mail server {hostname}.
+
+Your reply about your large message {uid}
+({size}) was not understood: it still waits.
+
+Reply again, as plain text, with one of these words alone on the first line:
+
+    release     send it with the next call, whatever its size
+    delete      cancel it
+"""
+
 _LATE = """\
 This is the mail server {hostname}.
 
@@ -52,6 +68,8 @@ def obey(site, spool, log):
             requests.remove(entry)
         except OSError as error:
             log("disk-error", id=entry.uid, problem=error)
+        except Busy:
+            continue        # somebody has the queue now: the next run does it
 
 
 def decide(spool, log, message, state, by):
@@ -73,15 +91,32 @@ def _obey(site, spool, log, uid, text):
         elif message.state != HELD:
             _answer(site, spool, log, uid, message, _LATE)
         elif (state := _WORDS.get(_first_word(reply))) is None:
-            _answer(site, spool, log, uid, message, _ANSWER, reply_address(site, local.removeprefix(routing.HELD)))
+            _answer(site, spool, log, uid, message, _ANSWER_OUTBOUND if message.is_outbound else _ANSWER,
+                    reply_address(site, local.removeprefix(routing.HELD)))
+        elif message.is_outbound:
+            _send_or_cancel(spool, log, message, state, uid)
         else:
             decide(spool, log, message, state, uid)
 
 
+def _send_or_cancel(spool, log, message, state, by):
+    """Does with a message in the queue what its sender wants.  Raises OSError, and Busy if somebody has the queue."""
+    queue = Queue(spool)
+    with spool.lock("queue"):
+        entry = next((entry for entry in queue.list() if entry.uid == message.uid), None)
+        if entry and state == RELEASED:
+            queue.release(entry, time.time(), freed=True)
+        elif entry:
+            queue.remove(entry)
+    HeldMail(spool).forget([message])
+    log("decided", held=message.uid, becomes=state, by=by)
+
+
 def _answer(site, spool, log, uid, message, text, reply_to=""):
     words = text.format(hostname=site.hostname, id=message.id, sender=message.sender or "not known",
-                        subject=message.subject or "not known", size=in_octets(message.octets))
-    notice = notices.tell(site, spool, message.box, f"About the large mail {message.id}", words, reply_to)
+                        subject=message.subject or "not known", size=in_octets(message.octets), uid=message.uid)
+    name = message.uid if message.is_outbound else message.id
+    notice = notices.tell(site, spool, message.box, f"About the large mail {name}", words, reply_to)
     log("request-answered", id=uid, held=message.id, notice=notice)
 
 

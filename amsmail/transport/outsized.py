@@ -4,12 +4,19 @@ Told first, then held: a crash in between tells the sender twice, which is bette
 part in every plan: a link that carries it, and is to be used, lets it go by itself.
 """
 
+import time
+
 from amsmail.site.words import in_octets
+from amsmail.store.held import HeldMail, HeldMessage, digest, identity, new_token
 from amsmail.store.locks import Busy
 from amsmail.store.queue import FREED, TOLD_SIZE, TOO_LARGE, Queue
 from amsmail.transport import waiting
+from amsmail.transport.holding import reply_address
 from amsmail.wire.envelope import EnvelopeError
 
+_HOW = ("Reply to this message with one of these words alone on the first line: release (it goes with the next call, "
+        "whatever its size), or delete (it is cancelled). The operator can do the same: mailcheck queue release {uid}, "
+        "or mailcheck queue delete {uid}.")
 _STATUS = "4.3.4"       # RFC 3463, section 3.4: message too big for the system
 
 
@@ -80,12 +87,19 @@ def _hold(site, spool, log, todo, item, entry):
     if FREED in queued.flags:
         return
     if TOLD_SIZE not in queued.flags and queued.waiting:
-        waiting.tell(site, spool, log, queued, queue.tries(entry), action="delayed", status=_STATUS,
-                     why=f"It has {in_octets(item.size)}. {_when(site, todo, item)} The operator can send it with the "
-                         f"next call, whatever its size (`mailcheck queue release {entry.uid}`), or cancel it "
-                         f"(`mailcheck queue delete {entry.uid}`).")
+        _tell(site, spool, log, queued, f"It has {in_octets(item.size)}. {_when(site, todo, item)}")
     queue.flag(entry, add=TOO_LARGE + TOLD_SIZE)
     log("held", id=entry.uid, octets=item.size, why="too large")
+
+
+def _tell(site, spool, log, queued, why):
+    """Tells the sender, who may decide on it by a reply, as on what is held at a provider.  Raises OSError."""
+    token, uid = new_token(), queued.entry.uid
+    told = waiting.tell(site, spool, log, queued, Queue(spool).tries(queued.entry), reply_address(site, token),
+                        action="delayed", status=_STATUS, why=f"{why} {_HOW.format(uid=uid)}")
+    if told:
+        HeldMail(spool).put(HeldMessage(identity("", "", uid), "", uid, queued.size, "", "",
+                                        site.addresses[queued.envelope.sender.key], int(time.time()), digest(token)))
 
 
 def _when(site, todo, item):

@@ -29,12 +29,12 @@ class Fate(Value):
     defaults = {"until": "", "why": ""}
 
 
-def report(hostname, to, envelope, fates, identity, notice, dates, original, full):
+def report(hostname, to, envelope, fates, identity, notice, dates, original, full, reply_to=""):
     """Yields the notification to the Address `to`, in pieces with CRLF line ends.
 
     `fates` share one action.  `identity` is the message's identity here, `notice` the notification's; `dates` the date
     of arrival and of now as RFC 5322 has them, `original` yields the message's own pieces in wire form, `full` says
-    whether all of it is returned or its header only.
+    whether all of it is returned or its header only; `reply_to` is the address to which a reply is to go, if any.
     """
     action = fates[0].action
     subject, sentence = _WORDS[action]
@@ -43,6 +43,7 @@ def report(hostname, to, envelope, fates, identity, notice, dates, original, ful
     head = [
         f"From: Mail Delivery System <MAILER-DAEMON@{hostname}>",
         f"To: {to}",
+        *([f"Reply-To: {reply_to}"] if reply_to else []),
         f"Subject: {subject}",
         f"Date: {now}",
         f"Message-ID: <{notice}@{hostname}>",
@@ -63,7 +64,8 @@ def report(hostname, to, envelope, fates, identity, notice, dates, original, ful
     ]
     for fate in fates:
         head += [f"    {path(fate.recipient.address)}"]
-        head += [f"        {words}" for words in (_clean(fate.diagnostic), fate.why) if words]
+        head += [f"        {_clean(fate.diagnostic)}"] if fate.diagnostic else []
+        head += _wrapped(fate.why)
     head += ["", f"--{boundary}", f"Content-Type: message/{'global-' if _is_utf8(fates) else ''}delivery-status", "",
              f"Reporting-MTA: dns; {hostname}"]
     head += [f"Original-Envelope-Id: {from_xtext(envelope.envid)}"] if envelope.envid else []
@@ -88,6 +90,13 @@ def _fields(fate):
     fields += [f"Diagnostic-Code: smtp; {_clean(fate.diagnostic)}"] if fate.diagnostic else []
     fields += [f"Will-Retry-Until: {fate.until}"] if fate.until else []
     return [*fields, ""]
+
+
+def _wrapped(text):
+    """Words for a person, in lines."""
+    from textwrap import wrap       # on demand: most notifications have none
+    return wrap(text, 72, initial_indent=" " * 8, subsequent_indent=" " * 8, break_long_words=False,
+                break_on_hyphens=False)
 
 
 def _clean(text):

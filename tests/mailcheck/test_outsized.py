@@ -5,14 +5,17 @@ import os
 import subprocess
 import sys
 import time
+from email import message_from_string
 
 import pytest
 
+from amsmail.store.held import HeldMail
 from amsmail.store.queue import FREED, TOLD_SIZE, TOO_LARGE, Queue
 from amsmail.transport import outsized
 from amsmail.transport.plan import plan
 from tests.mailcheck.peers import Relay
-from tests.mailcheck.sites import Site, crash, relay
+from tests.mailcheck.sites import SECRET, Site, crash, relay
+from tests.mailcheck.test_held import Ship as Replying
 from tests.store.disk import Disk
 
 BIN = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "bin")
@@ -21,6 +24,9 @@ SAT = {"type": "always", "message_out": 1000}
 NOON = 1763726400
 _HOUR = time.localtime(NOON).tm_hour
 LATER = f"{(_HOUR + 3) % 24:02}:00-{(_HOUR + 4) % 24:02}:00"       # a window that is closed then
+
+
+reply = Replying.reply
 
 
 class Ship(Site):
@@ -74,9 +80,11 @@ def test_the_sender_is_told_once_and_small_mail_goes_on(tmp_path, provider):
     assert len(provider.accepted) == 3 and [queued.entry.uid for queued in ship.queued()] == [uid]
     notice, = ship.told()
     assert "Mail still waits" in notice and "Action: delayed" in notice and "Status: 4.3.4" in notice
-    assert "It has 4.2 kB." in notice and f"(`mailcheck queue release {uid}`)" in notice
-    assert "The operator can send it" in " ".join(notice.split()), "nobody else can run that"
-    assert "over link harbour, which cannot take it yet: it is not there" in notice
+    words = " ".join(notice.split())
+    assert "It has 4.2 kB. It is likely to go over link harbour, which cannot take it yet: it is not there." in words
+    assert "Reply to this message with one of these words alone on the first line: release" in words
+    assert f"The operator can do the same: mailcheck queue release {uid}" in words
+    assert max(len(line) for line in notice.splitlines() if line.startswith("        ")) <= 80
 
 
 def test_it_goes_by_itself_over_a_link_that_carries_it(tmp_path, provider):
@@ -97,6 +105,75 @@ def test_a_person_lets_it_go(tmp_path, provider):
     assert ship.mailcheck("queue", "release", uid, "--config", str(ship.path))[0] == 0
     assert ship.run() == (0, "")
     assert len(provider.accepted) == 1 and ship.queued() == [] and len(ship.told()) == 1
+
+
+# The sender decides
+
+@pytest.fixture
+def replier(tmp_path, provider):
+    """(a ship with a large message of the captain's, the notice that he got, the relay)."""
+    ship = Ship(tmp_path / "ship", provider.port)
+    ship.configure(tls={"cleartext_login_from": "127.0.0.1, 192.0.2.1"},
+                   boxes={"captain": {"password": SECRET}, "cook": {"password": SECRET}})
+    ship.enqueue(LARGE)
+    ship.run()
+    notice, = ship.told()
+    return ship, message_from_string(notice), provider
+
+
+def test_its_sender_sends_it_all_the_same(replier):
+    ship, notice, provider = replier
+    assert reply(ship, notice["Reply-To"])[1][:3] == "250"
+    assert ship.run() == (0, "")
+    assert len(provider.accepted) == 1 and ship.queued() == [] and len(ship.told()) == 1
+
+
+def test_its_sender_cancels_it(replier):
+    ship, notice, provider = replier
+    reply(ship, notice["Reply-To"], "delete\n")
+    assert ship.run() == (0, "")
+    assert provider.accepted == [] and ship.queued() == [] and len(ship.told()) == 1
+    assert reply(ship, notice["Reply-To"])[0].startswith("550 5.1.1"), "it is over"
+
+
+def test_nobody_else_decides(replier):
+    ship, notice, provider = replier
+    assert reply(ship, notice["Reply-To"], login="cook")[0].startswith("550 5.7.1")
+    assert reply(ship, notice["Reply-To"], login="")[0].startswith("550 5.7.1")
+    ship.run()
+    assert provider.accepted == [] and len(ship.queued()) == 1
+
+
+def test_a_reply_that_says_neither_is_answered(replier):
+    ship, notice, provider = replier
+    reply(ship, notice["Reply-To"], "Please hurry!\n")
+    ship.run()
+    told = [message_from_string(text) for text in ship.told()]
+    answer, = [text for text in told if "About the large mail" in text["Subject"]]
+    assert "was not understood: it still waits" in answer.get_payload()
+    reply(ship, answer["Reply-To"])
+    assert ship.run() == (0, "") and len(provider.accepted) == 1
+
+
+def test_while_somebody_has_the_queue_a_decision_waits(replier):
+    ship, notice, provider = replier
+    reply(ship, notice["Reply-To"], "delete\n")
+    with ship.spool.lock("queue"):
+        ship.run()
+    assert len(ship.queued()) == 1
+    ship.run()
+    assert ship.queued() == [] and provider.accepted == []
+
+
+def test_what_went_by_itself_cannot_be_decided_on(replier):
+    """Nothing is kept of it."""
+    ship, notice, provider = replier
+    ship.harbour()
+    ship.run()
+    assert len(provider.accepted) == 1
+    ship.run()
+    assert HeldMail(ship.spool).outbound() == []
+    assert reply(ship, notice["Reply-To"])[0].startswith("550 5.1.1")
 
 
 def test_it_is_told_once_also_where_the_larger_link_failed(tmp_path):
@@ -129,7 +206,7 @@ def test_when_it_is_likely_to_go(tmp_path, case):
     ship.enqueue(LARGE)
     ship.hold()
     notice, = ship.told()
-    assert words in notice and sorted(ship.flags()) == ["", TOO_LARGE + TOLD_SIZE]
+    assert words in " ".join(notice.split()) and sorted(ship.flags()) == ["", TOO_LARGE + TOLD_SIZE]
 
 
 NOT_HELD = {
