@@ -29,6 +29,7 @@ MARKER = ENVIRONMENT / "complete.json"
 
 DEBIAN_WHEELS = "usr/share/python-wheels"
 IMPORTED_AS = {"dnspython": "dns", "pytest-xdist": "xdist"}
+NOT_IN_DEBIAN_12 = {"cronsim"}      # apt-get installs nothing where it does not know one of the names
 
 
 class Stop(Exception):
@@ -162,8 +163,10 @@ def download(folder, package):
 def debian_hint(wanted):
     if not shutil.which("apt-get"):
         return "Is the machine on line?"
-    packages = " ".join(f"python3-{requirement}" for requirement in sorted(wanted))
-    return f"Is the machine on line? Debian has the same packages:\n    {as_root()}apt-get install {packages}"
+    packages = " ".join(f"python3-{requirement}" for requirement in sorted(wanted - NOT_IN_DEBIAN_12))
+    missing = ", ".join(sorted(wanted & NOT_IN_DEBIAN_12))
+    return (f"Is the machine on line? Debian has the same packages{f', but for {missing}' if missing else ''}:\n"
+            f"    {as_root()}apt-get install {packages}")
 
 
 def as_root():

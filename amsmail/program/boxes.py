@@ -4,6 +4,8 @@ import sys
 
 from amsmail.setup import boxmail
 from amsmail.site import exits
+from amsmail.site.config_error import ConfigError
+from amsmail.site.draft import Draft
 from amsmail.site.words import counted
 from amsmail.store.spool import SpoolError
 
@@ -45,10 +47,22 @@ def settle(path, name, what, other=""):
     """Does with the mail of a box that is no more what boxmail.settle can, and tells of it; gives the exit code."""
     try:
         count = boxmail.settle(path, name, what, other)
-    except (boxmail.BoxBusy, SpoolError, OSError, KeyboardInterrupt) as error:
+    except (boxmail.BoxBusy, ConfigError, SpoolError, OSError, KeyboardInterrupt) as error:
         print(f"mailcfg: {error or 'broken off'}; the mail of {name} that was not moved is safe in the spool.  "
               f"Once that is over: mailcfg box adopt {name} --to BOX", file=sys.stderr)
         return exits.TEMPFAIL
     if count:
         print(_SETTLED[what].format(messages=counted(count, "message"), name=name, other=other) + ".")
+    return exits.OK
+
+
+def tell_of_earlier(path, name):
+    """Tells of mail that an earlier box of that name left and that is in the new one now, as far as this user may look;
+    gives the exit code.  Nothing is told where mail.cfg has no such box, because it was not written after all."""
+    try:
+        count = boxmail.waiting(path, name) if name in Draft(path).names("boxes") else 0
+    except (ConfigError, SpoolError, OSError):
+        count = 0
+    if count:
+        print(f"boxes/{name} holds {counted(count, 'message')} of an earlier box of that name: in the new box now.")
     return exits.OK

@@ -3,6 +3,7 @@
 import os
 
 from amsmail.setup import certificate as making
+from amsmail.site import config_file
 from amsmail.site.config_error import ConfigError
 
 
@@ -12,7 +13,9 @@ def make_for(draft, certificate="", key=""):
     as they are until mail.cfg names the new ones.  Raises ConfigError."""
     certificate, key = (os.path.abspath(path) if path else _free(os.path.dirname(draft.path), name)
                         for path, name in ((certificate, "cert"), (key, "key")))
-    for path in certificate, key:
+    for name, path in ("certificate", certificate), ("key", key):
+        if expected := config_file.expected(("tls", name), path):
+            raise ConfigError([f"--{name}: found {path!r}; expected {expected}"])
         if os.path.exists(path):
             raise ConfigError([f"{path}: is there already, and is not written over; name another file"])
     try:

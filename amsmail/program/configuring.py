@@ -228,17 +228,30 @@ def password_from_stdin():
 _DONE = "done"
 
 
-def dialogue(title, entries, draft, talk=None):
+def dialogue(title, entries, draft, talk=None, begin=None):
     """Offers `entries`, {text: function(Dialogue, Draft)}, until the person has done and what was said is written.
-    Gives the exit code."""
+    `begin(Dialogue, Draft)` asks something before that; is there nothing more to do then, it is False.  Gives the exit
+    code."""
     draft.check_writable()
     talk = talk or Dialogue()
     talk.say(title, f"The file is {draft.path}.", HELP)
     try:
-        _menu(talk, entries, draft)
+        if begin is None or _begun(talk, draft, begin):
+            _menu(talk, entries, draft)
     except (Left, KeyboardInterrupt) as error:      # Ctrl-C may come between two questions, too
         return _left(talk, error)
     return talk.do_the_rest()
+
+
+def _begun(talk, draft, begin):
+    """What `begin` gives; whoever goes back from its first question comes to the menu."""
+    talk.say("")
+    mark = draft.mark()
+    try:
+        return begin(talk, draft)
+    except Back:
+        draft.undo(mark)
+        return True
 
 
 def first(title, ask, draft, ending, talk=None, entries=None):
@@ -256,7 +269,7 @@ def first(title, ask, draft, ending, talk=None, entries=None):
                 draft.undo_all()
                 talk.say("That was the first question.  From the beginning:")
                 continue
-            if _finish(talk, draft):
+            if finish(talk, draft):
                 break
             if entries:
                 _menu(talk, entries, draft)
@@ -270,7 +283,8 @@ def first(title, ask, draft, ending, talk=None, entries=None):
 
 
 def _left(talk, error):
-    talk.say(*([] if isinstance(error, Left) else [""]), "Nothing was written.")
+    talk.say(*([] if isinstance(error, Left) else [""]),
+             "Nothing more was written." if talk.has_written else "Nothing was written.")
     return exits.USAGE
 
 
@@ -281,7 +295,7 @@ def _menu(talk, entries, draft):
             answer = talk.choose("What now", [*((text, "") for text in entries), (_DONE, "")], _DONE,
                                  "Done shows the change, and asks whether to write it.")
             if answer == _DONE:
-                if _finish(talk, draft):
+                if finish(talk, draft):
                     return
             else:
                 talk.steps(draft, lambda: entries[answer](talk, draft))
@@ -289,7 +303,7 @@ def _menu(talk, entries, draft):
             continue        # to the menu
 
 
-def _finish(talk, draft):
+def finish(talk, draft):
     """Shows the change and asks whether to write it.  Whether the person has done.  Raises Left."""
     while draft.is_changed:
         if problems := draft.problems():
@@ -311,6 +325,7 @@ def _finish(talk, draft):
         except ConfigError as error:
             talk.say(*error.problems)
             return False
+        talk.has_written = True
         talk.say(f"Written; the file as it was is {draft.path}.previous." if draft.had_previous else "Written.")
     return True
 

@@ -12,6 +12,7 @@ def ended(program, action):
     """The exit code that `action()` gives, or that of the ConfigError, SpoolError, OSError or Ctrl-C that ends it; what
     it was is told on standard error, with the name of the `program`.  Who reads no further (`| head`) has seen
     enough."""
+    _open_streams()
     try:
         code = action()
         sys.stdout.flush()
@@ -32,3 +33,11 @@ def ended(program, action):
     except KeyboardInterrupt:       # what was begun goes on with the next run
         print(file=sys.stderr)
         return exits.TEMPFAIL
+
+
+def _open_streams():
+    """Opens /dev/null for each stream that was closed before the program began (`<&-`, `>&-`): nothing is read, and
+    what is said goes nowhere.  Also no file that is opened later can get the number of one of them."""
+    for name, mode in ("stdin", "r"), ("stdout", "w"), ("stderr", "w"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))

@@ -6,7 +6,7 @@ import sys
 from amsmail.program import options
 from amsmail.setup import import_boxes, import_mail
 from amsmail.setup.import_mail_sources import NotRead
-from amsmail.site import config, exits
+from amsmail.site import config, config_file, exits
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Draft
 from amsmail.site.words import counted
@@ -60,26 +60,31 @@ def _boxes(draft, kind, source, shadow, is_dry):
 def _put(draft, found):
     """Adds the boxes that were found, as far as mail.cfg is then right; gives {box: why} of the others."""
     before = draft.mark()
-    for name in found.accounts():
-        _put_one(draft, found, name)
+    refused = {name: why for name in found.accounts() if (why := _put_one(draft, found, name))}
     if not draft.problems():
-        return {}
+        return refused
     draft.undo(before)
     refused = {}
     for name in found.accounts():
         mark = draft.mark()
-        _put_one(draft, found, name)
-        if problems := draft.problems():
+        if why := _put_one(draft, found, name):
+            refused[name] = why
+        elif problems := draft.problems():
             draft.undo(mark)
             refused[name] = "; ".join(problem.partition(": ")[2] for problem in problems)
     return refused
 
 
 def _put_one(draft, found, name):
+    """Adds one box; gives what is expected instead of a value that cannot stand in mail.cfg, '' if it was added."""
+    values = {keys: text for keys, text in found.changes.items() if keys[1] == name and text}
+    for keys, text in values.items():
+        if expected := config_file.expected(keys, text):
+            return f"{keys[-1]}: expected {expected}"
     draft.add(("boxes", name))
-    for keys, text in found.changes.items():
-        if keys[1] == name and text:
-            draft.set(keys, text)
+    for keys, text in values.items():
+        draft.set(keys, text)
+    return ""
 
 
 def _without(draft, name):

@@ -7,8 +7,9 @@ from amsmail.site.config import DEFAULT_PATH
 
 USAGE = """\
 usage: mailcfg [mail.cfg]
-       mailcfg new --hostname NAME --domain DOMAIN --box BOX [--addresses LIST]
-               [--password-stdin | --password-generate] [--spool FOLDER]
+       mailcfg new --hostname NAME --domain DOMAIN [--unknown relay|refuse]
+               --box BOX [--addresses LIST] [--spool FOLDER]
+               [--password-stdin | --password-generate]
        mailcfg site|limits|certificate|queue [list | set --KEY VALUE ...]
        mailcfg domain|box [list | add NAME | set NAME] [--KEY VALUE ...]
        mailcfg domain|box rename OLD NEW       mailcfg domain delete NAME

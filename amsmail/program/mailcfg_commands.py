@@ -59,6 +59,14 @@ def _unlock(command):
     return command.finish(f"{command.draft.path}: the password of box {command.name} counts again")
 
 
+def _box_add(command):
+    name = command.one_name(is_there=False)
+    command.draft.add(("boxes", name))
+    command.put(name)
+    code = command.finish(f"{command.draft.path}: box {name} added")
+    return code if "--dry-run" in command.flags else boxes.tell_of_earlier(command.draft.path, name)
+
+
 def _box_rename(command):
     """Renames a box, with what refers to it; its mail moves along."""
     if len(command.names) != 2:
@@ -68,7 +76,10 @@ def _box_rename(command):
     command.check(new, is_there=False)
     boxes.rename(command.draft, old, new)
     code = command.finish(f"{command.draft.path}: box {old} is called {new} now")
-    return code if "--dry-run" in command.flags else boxes.settle(command.draft.path, old, "give", new)
+    if "--dry-run" in command.flags:
+        return code
+    boxes.tell_of_earlier(command.draft.path, new)
+    return boxes.settle(command.draft.path, old, "give", new)
 
 
 def _box_delete(command):
@@ -96,7 +107,40 @@ def _adopt(command):
     return boxes.settle(command.draft.path, command.name, "give", command.given["--to"])
 
 
+# Domains
+
+def _domain_add(command):
+    """A domain; what is not safe about one that strangers have addresses in, too, is said."""
+    from amsmail.setup import check_site
+    name = command.one_name(is_there=False)
+    command.draft.add(("domains", name))
+    command.put(name)
+    code = command.finish(f"{command.draft.path}: domain {name} added")
+    try:
+        found = [] if "--dry-run" in command.flags else list(check_site.shared(config.load(command.draft.path), None))
+    except ConfigError:
+        found = []          # of mistakes that were there before
+    for finding in found:
+        print(f"warning: {finding.found}\n         {finding.remedy}")
+    return code
+
+
 # Networks
+
+def _warned(code, values):
+    """Warns of networks in these values, {key: text}, that are the whole Internet; gives the code."""
+    from amsmail.setup import check_site
+    for key in {"relay_from", "cleartext_login_from"} & values.keys():
+        if warning := check_site.warning(key, values[key]):
+            print(f"warning: {warning}")
+    return code
+
+
+def _set_networks(command):
+    """What every noun can do, and a warning."""
+    command.put()
+    return _warned(command.finish(), command.values)
+
 
 def _networks(command):
     return command.draft.value(("site", "relay_from"), "127.0.0.0/8, ::1").replace(",", " ").split()
@@ -122,8 +166,9 @@ def _network(change):
             raise ConfigError([f"found {command.name!r}; expected a network such as 192.168.7.0/24: {error}"]) from None
         found = change(_networks(command), command.name)
         command.draft.set(("site", "relay_from"), ", ".join(found))
-        return command.finish(f"{command.draft.path}: without a login these may send to anywhere: "
+        code = command.finish(f"{command.draft.path}: without a login these may send to anywhere: "
                               f"{', '.join(found) or 'nobody'}")
+        return _warned(code, {"relay_from": " ".join(found)})
     return run
 
 
@@ -151,11 +196,12 @@ def _new(arguments, usage, default):
     from amsmail.setup import newsite
     flags, pairs, words = options.parse(
         usage, arguments, ("--dry-run", configuring.STDIN, configuring.GENERATE),
-        ("--config", "--hostname", "--domain", "--box", "--addresses", "--spool"))
+        ("--config", "--hostname", "--domain", "--unknown", "--box", "--addresses", "--spool"))
     given = dict(pairs)
     missing = [option for option in ("--hostname", "--domain", "--box") if not given.get(option)]
     if missing or words:
         options.wrong(usage, f"missing: {', '.join(missing)}" if missing else f"what is {words[0]!r}?")
+    _check_provider(given)
     path = given.get("--config", default)
     draft = Draft(path, newsite.lines(DEFAULT_SPOOL))
     if not draft.is_new:
@@ -163,15 +209,34 @@ def _new(arguments, usage, default):
     configuring.Command(FORMS["site"], [], {
         "hostname": given["--hostname"], "postmaster": given["--box"], "spool": given.get("--spool", DEFAULT_SPOOL)},
         flags, draft).put()
-    for noun in "domain", "box":
-        configuring.Command(FORMS[noun], [given[f"--{noun}"]], {}, flags, draft).one_name(is_there=False)
-        draft.add((FORMS[noun].section, given[f"--{noun}"]))
-    command = configuring.Command(FORMS["box"], [given["--box"]], {}, flags, draft)
-    if "--addresses" in given:
-        command.values["addresses"] = given["--addresses"]
-    configuring.take_password(command.values, flags)
-    command.put(given["--box"])
+    for noun, key in ("domain", "unknown"), ("box", "addresses"):
+        name, option = given[f"--{noun}"], f"--{key}"
+        command = configuring.Command(FORMS[noun], [name], {key: given[option]} if option in given else {}, flags,
+                                      draft)
+        command.one_name(is_there=False)
+        draft.add((FORMS[noun].section, name))
+        if noun == "box":
+            configuring.take_password(command.values, flags)
+        command.put(name)
     return command.finish()
+
+
+def _check_provider(given):
+    """Raises ConfigError where the domain is a provider's, and it is not said what becomes of strangers' mail."""
+    from amsmail.setup.providers import Providers
+    domain, unknown = given["--domain"], given.get("--unknown")
+    provider = Providers().by_domain(domain)
+    if provider and not unknown:
+        raise ConfigError([f"--domain: {domain} is {provider.title}'s, in which others have addresses, too; expected "
+                           "--unknown relay (what no box here has goes to the provider) or --unknown refuse"])
+    if provider and unknown == "relay" and not _are_whole(given.get("--addresses", "")):
+        raise ConfigError([f"--addresses: expected whole addresses, such as ourboat@{domain}: a name without @ may be "
+                           "somebody else's there"])
+
+
+def _are_whole(addresses):
+    words = addresses.replace(",", " ").split()
+    return bool(words) and all("@" in word for word in words)
 
 
 # What mailcfg could do before there was a dialogue, and the imports
@@ -256,14 +321,13 @@ def _import(arguments, usage, default):
 
 
 NOUNS = {
-    "site": Noun(FORMS["site"]),
+    "site": Noun(FORMS["site"], {"set": _set_networks}),
     "limits": Noun(FORMS["limits"]),
-    "certificate": Noun(FORMS["certificate"], {"make": _certificate_make}),
+    "certificate": Noun(FORMS["certificate"], {"make": _certificate_make, "set": _set_networks}),
     "queue": Noun(FORMS["queue"]),
-    "domain": Noun(FORMS["domain"]),
-    "box": Noun(FORMS["box"], {"list": _list, "lock": _lock, "unlock": _unlock, "rename": _box_rename,
-                               "delete": _box_delete,
-                               "adopt": _adopt}),
+    "domain": Noun(FORMS["domain"], {"add": _domain_add}),
+    "box": Noun(FORMS["box"], {"list": _list, "add": _box_add, "lock": _lock, "unlock": _unlock,
+                               "rename": _box_rename, "delete": _box_delete, "adopt": _adopt}),
     "network": Noun(FORMS["site"].but(noun="network"), {
         "list": _network_list, "add": _network(_with), "delete": _network(_without)}),
 }

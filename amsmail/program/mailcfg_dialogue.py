@@ -3,7 +3,7 @@
 import os
 import socket
 
-from amsmail.program import boxes, certificates, configuring
+from amsmail.program import boxes, certificates, configuring, mailcfg_domains
 from amsmail.setup import newsite, onboard
 from amsmail.setup.dialogue import Back
 from amsmail.setup.forms import FORMS
@@ -32,6 +32,7 @@ def _new_site(talk, draft):
     talk.steps(
         draft,
         lambda: _first_domain(talk, draft),
+        lambda: mailcfg_domains.others(talk, draft, draft.names("domains")[0]),
         lambda: _hostname(talk, draft),
         lambda: _first_box(talk, draft),
         lambda: _more_boxes(talk, draft),
@@ -46,8 +47,10 @@ def _first_domain(talk, draft):
 
 def _hostname(talk, draft):
     domain, host = draft.names("domains")[0], socket.gethostname()
+    # In a domain of other people, too, no name is ours; home.arpa is for such (RFC 8375).
+    name = f"{host.partition('.')[0]}.home.arpa" if mailcfg_domains.shared(draft) else f"mail.{domain}"
     talk.fill(FORMS["site"], draft, only=("hostname",), suggestions={
-        "hostname": host if host.endswith(f".{domain}") else f"mail.{domain}"})
+        "hostname": host if host.endswith(f".{domain}") else name})
 
 
 def _first_box(talk, draft):
@@ -75,7 +78,8 @@ def _open_to(talk, draft):
     """Networks on board, and a certificate for their mail programs."""
     if here := onboard.networks():
         talk.say(f"This machine is in {', '.join(here)}.")
-    talk.steps(draft, lambda: _network(talk, draft), lambda: _encryption(talk, draft))
+    talk.steps(draft, lambda: _sure(talk, draft, lambda: _network(talk, draft)),
+               lambda: _sure(talk, draft, lambda: _encryption(talk, draft)))
 
 
 def _network(talk, draft):
@@ -85,6 +89,21 @@ def _network(talk, draft):
                         "Nothing: all must log in.", wrong=lambda answer: _no_network(answer) if answer else "")
     if network:
         _add_network(draft, ("site", "relay_from"), network)
+
+
+_NETWORKS = ("site", "relay_from"), ("tls", "cleartext_login_from")
+
+
+def _sure(talk, draft, ask):
+    """Calls `ask()`, and asks once more where somebody named the whole Internet; if it is not meant, the networks stay
+    as they were."""
+    from amsmail.setup import check_site
+    before = {keys: draft.value(keys) for keys in _NETWORKS}
+    ask()
+    for keys, was in before.items():
+        warning = check_site.warning(keys[1], draft.value(keys)) if draft.value(keys) != was else ""
+        if warning and not talk.yes(f"{warning}.  Really", otherwise=False):
+            draft.set(keys, was or None)
 
 
 def _add_network(draft, keys, network):
@@ -126,7 +145,7 @@ def _set_certificate(talk, draft):
     if talk.yes("Make a new certificate", otherwise=not draft.value(("tls", "certificate"))):
         _certificate(talk, draft)
         form = form.but(questions=[form.question("cleartext_login_from")])
-    talk.fill(form, draft)
+    _sure(talk, draft, lambda: talk.fill(form, draft))
 
 
 # Names
@@ -160,8 +179,9 @@ def _new_box(talk, draft, suggestion=""):
     def name():
         names.append(_name(talk, draft, form, suggestion=names[-1]))
         draft.add(("boxes", names[-1]))
-    talk.steps(draft, name, lambda: talk.fill(form, draft, names[-1], only=("addresses",)),
+    talk.steps(draft, name, lambda: mailcfg_domains.addresses(talk, draft, names[-1], is_new=True),
                lambda: _password(talk, draft, names[-1]))
+    talk.after(lambda: boxes.tell_of_earlier(draft.path, names[-1]))
     return names[-1]
 
 
@@ -194,7 +214,7 @@ _PASSWORDS = {"make": _make_password, "type": _type_password, "none": _no_passwo
 def _change_box(talk, draft):
     form = FORMS["box"]
     if name := _pick(talk, draft, form):
-        talk.steps(draft, lambda: talk.fill(form, draft, name, only=("addresses",)),
+        talk.steps(draft, lambda: mailcfg_domains.addresses(talk, draft, name, is_new=False),
                    lambda: talk.yes("Change its password", otherwise=False) and _password(talk, draft, name))
 
 
@@ -204,6 +224,7 @@ def _rename_box(talk, draft):
         new = _name(talk, draft, FORMS["box"], now=name)
         if new != name:
             boxes.rename(draft, name, new)
+            talk.after(lambda: boxes.tell_of_earlier(draft.path, new))
             talk.after(lambda: boxes.settle(draft.path, name, "give", new))
 
 
@@ -226,10 +247,13 @@ def _delete_box(talk, draft):
 # Domains, and the rest
 
 def _new_domain(talk, draft):
-    form = FORMS["domain"]
-    name = _name(talk, draft, form)
-    draft.add((form.section, name))
-    talk.fill(form, draft, name)
+    names = []
+
+    def name():
+        names.append(_name(talk, draft, FORMS["domain"], suggestion=names[-1] if names else ""))
+        draft.add(("domains", names[-1]))
+    talk.steps(draft, name, lambda: mailcfg_domains.others(talk, draft, names[-1]),
+               lambda: mailcfg_domains.of_boxes(talk, draft, names[-1]))
 
 
 def _delete_domain(talk, draft):
@@ -238,7 +262,7 @@ def _delete_domain(talk, draft):
 
 
 def _form(noun):
-    return lambda talk, draft: talk.fill(FORMS[noun], draft, rare=True)
+    return lambda talk, draft: _sure(talk, draft, lambda: talk.fill(FORMS[noun], draft, rare=True))
 
 
 _ENTRIES = {

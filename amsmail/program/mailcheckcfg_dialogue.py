@@ -20,7 +20,22 @@ def run(path):
     """The dialogue about the mail.cfg at `path`.  Gives the exit code.  Raises ConfigError."""
     draft = Draft(path)
     return configuring.dialogue("\n".join(["mailcheckcfg: the links that calls go over.", *_summary(draft)]), _ENTRIES,
-                                draft)
+                                draft, begin=None if draft.names("links") else _first_link)
+
+
+def _first_link(talk, draft):
+    """Whether a link must be described; if so, it is asked for."""
+    while True:
+        if talk.yes("Is the network always there, at no cost by use",
+                    hint="As with a cable to the router of an office, or a flat rate without a limit.  < leads to what "
+                    "else there is, such as a schedule."):
+            talk.say("Then nothing more is needed: where there is no link, one of type always is assumed.")
+            return False
+        try:
+            talk.steps(draft, lambda: _add(talk, draft))
+        except Back:
+            continue        # no link after all
+        return True
 
 
 def _summary(draft):
@@ -148,6 +163,20 @@ def _charged(draft, name):
     return "both" if time and octets else "time" if time else "octets" if octets else "call" if call else "nothing"
 
 
+# What is of use only with a link that costs something, and what only (or also) where there is another link.
+_IF_IT_COSTS = {"budget", "message_out", "message_in", "rate", "round_trip"}
+_IF_THERE_ARE_MORE = {"budget", "message_out", "message_in", "priority"}
+
+
+def _of_use(draft, name, keys, rare, costs):
+    """Those of `keys` that a link has a use for, or a value of: all of them with `rare`.  costs: whether it costs
+    something."""
+    more = len(draft.names("links")) > 1
+    return tuple(key for key in keys if rare or draft.value(("links", name, key))
+                 or key not in _IF_IT_COSTS | _IF_THERE_ARE_MORE
+                 or costs and key in _IF_IT_COSTS or more and key in _IF_THERE_ARE_MORE)
+
+
 def _ask_money(talk, draft, name, rare):
     while True:
         by = talk.choose("Does a call cost by time, by octets, or nothing",
@@ -158,7 +187,8 @@ def _ask_money(talk, draft, name, rare):
             if key != "budget" and key not in asked and draft.value(("links", name, key)):
                 draft.set(("links", name, key), None)
         try:
-            talk.fill(_FORM, draft, name, rare=True, only=(*asked, "budget"))
+            if keys := (*asked, *_of_use(draft, name, ("budget",), rare, costs=by != "nothing")):
+                talk.fill(_FORM, draft, name, rare=True, only=keys)
         except Back:
             continue
         if by == "nothing" or draft.value(("links", name, "currency")):
@@ -182,7 +212,8 @@ def _example(draft, name):
 
 
 def _ask_rest(talk, draft, name, rare):
-    talk.fill(_FORM, draft, name, rare, only=_REST)
+    costs = bool(draft.value(("links", name, "currency")))
+    talk.fill(_FORM, draft, name, rare, only=_of_use(draft, name, _REST, rare, costs))
 
 
 _DIALLING = ("entry", "up", "down", "apn", "user", "password", "password_command", "probe")
@@ -267,16 +298,13 @@ def _is_down(talk, draft, name):
 
 
 def _try(talk, draft):
-    """A trial call is made by what stands in the file: what is changed is written first."""
+    """A trial call is made by what stands in the file: what is changed is written first, if the person wants it."""
     from amsmail.program import trialcall
     name = _pick(talk, draft)
     if not name or (_type(draft, name) not in ("always", "present")
                     and not talk.yes(f"It dials {name}, and costs what a call costs; go on")):
         return
-    if draft.is_changed:
-        talk.after(lambda: trialcall.run_apart(draft.path, name))
-        talk.say("What you changed must be written first: choose `done`, and the trial call follows.")
-    else:
+    if configuring.finish(talk, draft):
         talk.say("", "The trial call ended well." if trialcall.run_apart(draft.path, name) == exits.OK
                  else "The trial call did not end well: change what it says, and try again.")
 

@@ -9,7 +9,7 @@ from amsmail.setup.dialogue import Back, Left
 from amsmail.setup.forms import FORMS
 from amsmail.setup.providers import Providers
 from amsmail.site import rules
-from amsmail.site.words import in_octets
+from amsmail.site.words import counted, in_octets
 from amsmail.wire.address import Address, parse_address
 
 _TITLE = "mailtransportcfg: the provider that takes our mail, and the accounts that are fetched."
@@ -57,11 +57,11 @@ def _first_time(talk, draft):
                               hint="Without one, mail to other than our own people is refused.")]
 
     in_steps(draft, has_relay, lambda: relay.ask() if wanted[0] else SKIPPED,
-             lambda: _accounts(talk, draft, relay.address))
+             lambda: _accounts(talk, draft, relay))
 
 
-def _accounts(talk, draft, address):
-    """Accounts, as long as there is one more; `address` is offered for the first one."""
+def _accounts(talk, draft, relay):
+    """Accounts, as long as there is one more; what was said of `relay`, a Server, is offered for the first one."""
     marks = []
     while True:
         there = draft.names("accounts")
@@ -77,24 +77,26 @@ def _accounts(talk, draft, address):
             draft.undo(marks.pop())         # to the last account
             continue
         try:
-            _new_account(talk, draft, "" if there else address)
+            Server(talk, draft, "account", address="" if there else relay.address, found=relay.found).ask()
             marks.append(mark)
         except Back:
             continue        # to the question whether there is one
 
 
-def _new_account(talk, draft, address=""):
-    Server(talk, draft, "account", address=address).ask()
+def _new_account(talk, draft):
+    Server(talk, draft, "account").ask()
 
 
 class Server:
     """What is being asked about the relay, or about an account: each method asks one thing, and puts it into the draft.
-    `name` is that of an account that there is, `address` one that is offered."""
+    `name` is that of an account that there is, `address` one that is offered, `found` {address: Offers} what the DNS
+    said of others already."""
 
-    def __init__(self, talk, draft, noun, name="", address=""):
+    def __init__(self, talk, draft, noun, name="", address="", found=()):
         self._talk, self._draft, self.form, self.name, self.address = talk, draft, FORMS[noun], name, address
+        self.found = dict(found)
         self._provider = self._offer = self._trial = None
-        self._is_special = False
+        self._is_special = self._is_relays_login = False
 
     def ask(self):
         """Everything, from the beginning.  Raises Back and Left."""
@@ -110,7 +112,7 @@ class Server:
         in_steps(self._draft, *steps, *(self._mail_steps() if self.form.has_names else []))
 
     def _server_steps(self):
-        return [self._kind, self._special, self._server, self._user, self.password]
+        return [self._kind, self._special, self._server, self._relays_login, self._user, self.password]
 
     def _mail_steps(self):
         return [self.box, self._own_address, self._after, self._backlog, self._rare]
@@ -152,22 +154,26 @@ class Server:
         self._draft.add((self.form.section, self.name))
 
     def _find(self):
-        """What is known of the provider, or what the DNS says."""
-        self._offer = None
+        """What is known of the provider, or what the DNS says, which is asked once for an address."""
+        self._offer, silent = None, SKIPPED
         if self._provider:
             offers = self._provider.offers(parse_address(self.address) if self.address else Address("x", "x.example"))
         elif not self.address:
             return SKIPPED
-        elif self._talk.yes(f"Ask the DNS for the servers of {parse_address(self.address).domain}",
-                            hint="It takes some seconds and needs a network that is there now: nothing is dialled."):
-            offers = self._looked_up()
+        elif self.address in self.found:
+            offers = self.found[self.address]
         else:
-            return None
+            silent = None
+            if not self._talk.yes(
+                    f"Ask the DNS for the servers of {parse_address(self.address).domain}",
+                    hint="It takes some seconds and needs a network that is there now: nothing is dialled."):
+                return None
+            offers = self._looked_up()
         offer = presets.best(offers, presets.services(self.form))
-        if offers and not offer:
+        if not offer:
             self._talk.say(*dict.fromkeys(f"  {offers[0].source}: {each.note}." for each in offers if each.note))
-            return SKIPPED if self._provider else None
-        if offer and self._takes(offer):
+            return silent
+        if self._takes(offer):
             self._offer = offer
             presets.put(self._draft, self.form, self.name, offer, () if self.address else ("user",))
         return None
@@ -177,6 +183,7 @@ class Server:
         found = _in_a_moment(self._talk, lambda: discover(self.address))
         if not found.offers:
             self._talk.say(f"  {found.why}.")
+        self.found[self.address] = found.offers
         return found.offers
 
     def _takes(self, offer):
@@ -214,12 +221,29 @@ class Server:
         service = presets.services(self.form, self._value("type"))[0]
         return presets.guessed(parse_address(self.address), service) if self.address else {}
 
+    def _relays_login(self):
+        """The same user and password as the relay's, if they are likely to be, and the person says so."""
+        self._is_relays_login = False
+        user, password = (self._draft.value(("relay", key)) for key in ("user", "password"))
+        likely = self._value("user") or self._guessed().get("user")
+        if (not self.form.has_names or self._value("password") or not password or user != likely
+                or not presets.are_of_one(self._draft.value(("relay", "host")), self._value("host"))):
+            return SKIPPED
+        if self._talk.yes(f"The same login as the relay's ({user})",
+                          hint="Its user name and its password; no: they are asked for."):
+            self._is_relays_login = True
+            self._set("user", user)
+            self._set("password", password)
+        return None
+
     def _user(self):
-        self.fill("user", suggestions=self._guessed())
+        if self._is_relays_login:
+            return SKIPPED
+        return self.fill("user", suggestions=self._guessed())
 
     def password(self):
         """The password, which there must be."""
-        if not self._value("user"):
+        if not self._value("user") or self._is_relays_login:
             return SKIPPED
         while True:
             self.fill("password")
@@ -257,6 +281,7 @@ class Server:
 
     def _mended(self, what):
         """Whether the person has said another thing."""
+        self._is_relays_login = False
         try:
             if what == "server":
                 self._offer = None
@@ -278,7 +303,7 @@ class Server:
         now = self._value("box") or (_WHOLE_DOMAIN if self._value("envelope") else
                                      next((box for box in likely if box in boxes), ""))
         choices = [*((box, draft.value(("boxes", box, "addresses"))) for box in boxes),
-                   (_WHOLE_DOMAIN, "a header field names them: the account has the mail of a whole domain")]
+                   (_WHOLE_DOMAIN, "a header field names them: a whole domain's mail")]
         box = self._talk.choose(self.form.question("box").text, choices, now,
                                 "All that comes goes there.")
         if box == _WHOLE_DOMAIN:
@@ -329,7 +354,7 @@ def backlog_choices(trial):
         return ()
     octets = "" if trial.octets is None else f", {in_octets(trial.octets)}"
     newest = dict(enumerate(accumulate(reversed(trial.sizes)), 1))          # count -> octets of so many newest ones
-    return (("all", f"all {trial.messages} messages{octets}"), ("none", "only what comes from now on"),
+    return (("all", f"{counted(trial.messages, 'message')}{octets}"), ("none", "only what comes from now on"),
             *((f"newest {count}", f"{in_octets(newest[count])}; any number") for count in _COUNTS
               if count in newest and count < trial.messages))
 

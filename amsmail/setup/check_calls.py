@@ -10,9 +10,10 @@ import os
 import time
 
 from amsmail.link.dialled import Dialled
-from amsmail.setup import check_entries
+from amsmail.setup import boxmail, check_entries
 from amsmail.setup.check_processes import named, processes, sees_all
 from amsmail.setup.check_world import fine, note, wrong
+from amsmail.site.words import counted
 from amsmail.store.held import HeldMail
 from amsmail.store.locks import Busy, Lock
 from amsmail.store.spool import Spool, SpoolError
@@ -102,7 +103,7 @@ def _files(site):
 
 
 def leftovers(site, world):
-    """A link that may still be up, mail that waits or is held for long."""
+    """A link that may still be up, mail that waits or is held for long, and mail of boxes that are no more."""
     if not os.path.isdir(site.spool):
         return
     for name in {} if _is_running(site) else Dialled(os.path.join(site.spool, "state", "dialled")).left_behind():
@@ -124,6 +125,9 @@ def leftovers(site, world):
         if held:
             yield note(f"{len(held)} messages are held at the provider for more than a month, the oldest {held[0].id}",
                        f"mailcheck --release {held[0].id}, or --delete {held[0].id}")
+    for name, count in boxmail.strays(site).items():
+        yield wrong(f"{counted(count, 'message')} in boxes/{name}, which is no box in mail.cfg",
+                    f"mailcfg box adopt {name} --to BOX")
 
 
 def _is_running(site):

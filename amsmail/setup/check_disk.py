@@ -28,10 +28,10 @@ def kind(site, world):
         return
     point, name = found
     if name in _KINDS:
-        yield wrong(f"the spool {site.spool} lies on {point}, a {name}, which {_KINDS[name]}",
+        yield wrong(f"the spool {site.spool} lies on {point} ({name}), which {_KINDS[name]}",
                     "move it to a file system of the machine's own disk, such as ext4, and change spool in mail.cfg")
     else:
-        yield fine(f"the spool lies on {point}, a {name}")
+        yield fine(f"the spool lies on {point} ({name})")
 
 
 def abilities(site, _world):

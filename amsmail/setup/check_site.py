@@ -6,6 +6,8 @@ import shutil
 
 from amsmail.link.diallers import TABLE
 from amsmail.setup.check_world import fine, note, owner, wrong
+from amsmail.setup.providers import Providers
+from amsmail.site import networks
 
 # Networks that nobody outside can send from.  Not ipaddress.is_private, which takes 0.0.0.0/0 for one.
 _INSIDE = [ipaddress.ip_network(text) for text in (
@@ -17,17 +19,16 @@ _WIDE = {4: 16, 6: 32}      # a public network with a shorter prefix than this i
 def relaying(site, _world):
     """Who may send to anywhere without a login, and who may log in without TLS."""
     lists = (
-        ("relay_from", site.relay_from, wrong if site.relay["host"] else note,
-         "may send mail to anywhere through this site, without a login: an open relay"),
-        ("cleartext_login_from", site.cleartext_login_from, wrong, "may send passwords in clear over the Internet"))
+        ("relay_from", site.relay_from, "may send mail to anywhere through this site, without a login: an open relay"),
+        ("cleartext_login_from", site.cleartext_login_from, "may send passwords in clear over the Internet"))
     outside = False
-    for key, networks, level, what in lists:
-        for network in map(_network, networks):
+    for key, found, what in lists:
+        for network in map(_network, found):
             if _is_inside(network):
                 continue
             outside = True
-            if network.prefixlen < _WIDE[network.version]:
-                yield level(f"{key} holds {network}: whoever is there {what}",
+            if _is_wide(network):
+                yield wrong(f"{key} holds {network}: whoever is there {what}",
                             f"take it out of {key} in mail.cfg; name the networks on board, such as 192.168.7.0/24")
             else:
                 yield note(f"{key} holds {network}, which is a public network: whoever is there {what}",
@@ -47,6 +48,28 @@ def _is_inside(network):
     return any(network.version == inside.version and network.subnet_of(inside) for inside in _INSIDE)
 
 
+def _is_wide(network):
+    return not _is_inside(network) and network.prefixlen < _WIDE[network.version]
+
+
+_ANYBODY = {"relay_from": "anybody may send through this server",
+            "cleartext_login_from": "passwords may be read on the way here by anybody"}
+
+
+def warning(key, text):
+    """What the networks in `text`, as they stand in mail.cfg for `key`, let anybody do: a sentence without its end, ''
+    if they are somebody's own."""
+    for word in text.replace(",", " ").split():
+        try:
+            network = _network(networks.parse(word))
+        except ValueError:
+            continue            # what is no network is told elsewhere
+        if _is_wide(network):
+            what = "a large part of the Internet" if network.prefixlen else "the whole Internet"
+            return f"{network}: that is {what}: {_ANYBODY[key]}"
+    return ""
+
+
 def boxes(site, _world):
     """Boxes without a password, and addresses that lead to nowhere."""
     for name, box in site.boxes.items():
@@ -56,6 +79,23 @@ def boxes(site, _world):
         if unknown == "relay" and not site.relay["host"]:
             yield note(f"what no box of {domain} takes is to be relayed (unknown = relay), and there is no relay",
                        "name it in [relay], or say unknown = refuse")
+
+
+def shared(site, _world):
+    """Domains of providers, in which strangers have addresses."""
+    providers = Providers()
+    for domain, unknown in site.domains.items():
+        if not providers.by_domain(domain):
+            continue
+        if unknown == "refuse":
+            yield wrong(f"all addresses of {domain} that no box here has are refused, though others have them",
+                        f"mailcfg domain set {domain} --unknown relay")
+        for name, box in site.boxes.items():
+            bare = [f"{text}@{domain}" for text in box["addresses"] or [name] if "@" not in text]
+            if bare:
+                yield wrong(f"box {name} gets what is for {', '.join(bare)}, which may be somebody else's: a name "
+                            "without @ counts at each domain",
+                            f"name its own addresses, whole: mailcfg box set {name} --addresses ...")
 
 
 def programs(site, world):

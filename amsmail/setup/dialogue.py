@@ -16,6 +16,7 @@ Ctrl-C leaves without a change."""
 _BACK, _CLEAR, _EXPLAIN = "<", "-", "?"
 _LISTED = 20            # names that are shown of a menu at most, before it says how many more there are
 _WIDTH = 78             # columns
+_NO_UTF8 = "  That was no UTF-8 text: this terminal sends another character set."
 _PROMPT = 60            # columns: the answer behind a longer prompt gets a line of its own
 
 
@@ -28,12 +29,13 @@ class Back(Exception):
 
 
 class Dialogue:
-    """Asks on `out` and reads from `source`; `secret(prompt)` reads a line that is not shown."""
+    """Asks on `out` and reads from `source`; `secret(prompt)` reads a line that is not shown.  `has_written`: whether
+    something of what was said is in a file already."""
 
     def __init__(self, source=None, out=None, secret=None):
         self._source, self._out = source or sys.stdin, out or sys.stdout
         self._secret = secret or (_hidden if self._source.isatty() else self._line)
-        self._rest = []
+        self._rest, self.has_written = [], False
 
     def after(self, action):
         """What is to be done when the file is written; `action()` gives an exit code."""
@@ -63,7 +65,7 @@ class Dialogue:
                 print(prompt, end="", file=self._out, flush=True)
                 line = self._source.readline()
             except UnicodeDecodeError:
-                self.say("", "  That was no UTF-8 text: this terminal sends another character set.")
+                self.say("", _NO_UTF8)
                 continue
             except KeyboardInterrupt:
                 line = ""
@@ -152,11 +154,14 @@ class Dialogue:
                 self.say("  The two differ.")
 
     def _hidden_line(self, prompt):
-        try:
-            return self._secret(prompt)
-        except (EOFError, KeyboardInterrupt):
-            self.show("")
-            raise Left from None
+        while True:
+            try:
+                return self._secret(prompt)
+            except UnicodeDecodeError:
+                self.say("", _NO_UTF8)
+            except (EOFError, KeyboardInterrupt):
+                self.show("")
+                raise Left from None
 
     # Several answers
 

@@ -7,6 +7,7 @@ run that need none.
 
 from amsmail.setup import (check_calls, check_disk, check_network, check_rights, check_services, check_site, check_tls)
 from amsmail.setup.check_world import FINE, NOTE, WRONG, fine, note
+from amsmail.site.words import counted
 from amsmail.wire.value import Value
 
 _ORDER = (WRONG, NOTE, FINE)
@@ -23,14 +24,16 @@ FILE, MACHINE, BOTH = "mail.cfg alone", "the machine alone", "the machine by mai
 
 def contents(site, _world):
     """What mail.cfg holds, in one line."""
-    yield fine(f"{len(site.boxes)} boxes, {len(site.addresses)} addresses, {len(site.accounts)} accounts, "
-               f"{len(site.links)} links; relay {site.relay['host'] or 'none'}: {site.path}")
+    numbers = (counted(len(site.boxes), "box", "boxes"), counted(len(site.addresses), "address", "addresses"),
+               counted(len(site.accounts), "account"), counted(len(site.links), "link"))
+    yield fine(f"{', '.join(numbers)}; relay {site.relay['host'] or 'none'}: {site.path}")
 
 
 CHECKS = (
     Check(contents, FILE),
     Check(check_site.relaying, FILE),
     Check(check_site.boxes, FILE),
+    Check(check_site.shared, FILE),
     Check(check_rights.files, BOTH),
     Check(check_rights.spool, BOTH),
     Check(check_disk.kind, BOTH),

@@ -65,7 +65,12 @@ def names(folder):
 def letters(path, told):
     """The messages of the mbox or Maildir at `path`, each to be read before the next.  `told(place, what, why)` is
     called for what is left out.  Raises NotRead."""
-    return _maildir(path, told) if is_maildir(path) else _mbox(path, told)
+    if not is_maildir(path):
+        return _mbox(path, told)
+    with of_caller():
+        if os.path.islink(os.path.normpath(path)):      # as with a file: see _opened()
+            raise NotRead("is a link, which is not followed")
+    return _maildir(path, told)
 
 
 # Files

@@ -41,9 +41,16 @@ def _options():
                         help=f"another port than {' '.join(f'{name}={port}' for name, port in services.PORTS.items())}")
     parser.add_argument("--replace-mail-server", action="store_true",
                         help="stop and disable the mail server that serves our ports now")
-    parser.add_argument("--root", metavar="DIR", default="", help="install into a folder that becomes a machine later")
+    parser.add_argument("--root", metavar="DIR", type=_folder,
+                        help="install into a folder that becomes a machine later")
     parser.add_argument("--version", action="version", version=f"amsmail {__version__}")
     return parser
+
+
+def _folder(text):
+    if not text:        # a script's variable that is not set must not mean this machine
+        raise argparse.ArgumentTypeError("expected a folder, found nothing")
+    return text
 
 
 def _port(text):
@@ -61,7 +68,15 @@ def main(arguments, _config=None):
     if options.purge and not options.undo:
         parser.error("--purge goes with --undo")
     try:
-        return _undo(options) if options.undo else _install(options)
+        code = _undo(options) if options.undo else _install(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Otherwise the interpreter would try once more at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if options.dry_run:     # `| head` has seen enough
+            return OK
+        return _fail(TEMPFAIL, "Nobody read what this says: run it again, and it shows what is to do.")
     except ConfigError as error:
         return _fail(CONFIG, "\n".join(error.problems), "Nothing was done.")
     except Trouble as error:
@@ -76,9 +91,12 @@ def _install(options):
                       "scripts/install in the unpacked archive.")
     machine, record, choice = _chosen(options)
     rivals = _rivals(machine, record, choice, options.replace_mail_server)
+    install_plan.check_spool(machine, choice, record)
     if machine.real and not platforms.here():
         install_library.check_reachable(install_library.interpreter(), machine.systemd_runs())
     steps, notes = install_plan.steps(machine, choice, rivals)
+    for piece in (piece for _, pieces in steps for piece in pieces):
+        machine.check_inside(piece.path)
     missing = _show(machine, record, choice, steps)
     notes += _site_notes(machine, choice, options)
     if not missing:
@@ -93,6 +111,7 @@ def _install(options):
                      "Or look at what it would make: --root DIR")
     if not options.yes and not _agreed():
         return _fail(TEMPFAIL, "", "Nothing was done. (--yes installs without a question.)")
+    sys.stdout.flush()          # the plan is to be seen before it is done
     record.choose({"service": choice.service, "ports": choice.ports})
     for words, pieces in steps:
         try:
@@ -126,6 +145,8 @@ def _chosen(options):
     if len(set(ports.values())) < len(ports):
         raise Trouble("two services cannot have the same port")
     if options.config:
+        if os.path.exists(options.config) and not os.path.isfile(options.config):
+            raise Trouble(f"{options.config} is no file")       # a pipe could be read but once, and be waited for
         from amsmail.site import config_file        # on demand: --undo needs no library of others
         config_file.read(os.path.abspath(options.config))
         with open(options.config, "rb") as f:
@@ -176,7 +197,11 @@ def _site_notes(machine, choice, options):
 def _undo(options):
     machine, record = _machine(options)
     entries = record.entries
+    for entry in entries:
+        machine.check_inside(entry["path"])
     if not entries:
+        if not options.dry_run and machine.may_change():
+            record.sweep()
         print("Nothing to do: there is no record of an installation here.")
         return OK
     print("This takes away, and puts back what was there before:")
@@ -191,6 +216,7 @@ def _undo(options):
         return _fail(NOPERM, f"This needs root: sudo {_again()}")
     if not options.yes and not _agreed():
         return _fail(TEMPFAIL, "", "Nothing was done. (--yes does it without a question.)")
+    sys.stdout.flush()
     staying, told = record.undo(options.purge)
     left = [entry["path"] for entry, _ in staying]
     _say(told + [why for entry, why in staying if not any(path.startswith(entry["path"] + "/") for path in left)])

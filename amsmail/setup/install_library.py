@@ -19,7 +19,7 @@ from pathlib import Path
 
 from amsmail import __version__
 from amsmail.setup.install_machine import Trouble
-from amsmail.setup.install_pieces import Piece, digest
+from amsmail.setup.install_pieces import ROOTS, Piece, digest, give, has_owner
 from amsmail.store import durable
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -121,11 +121,18 @@ class Library(Piece):
     kind = "library"
     __slots__ = ("path", "contents", "python")
 
-    def done(self, machine, _entry):
-        return machine.has(self.path)
+    def done(self, machine, entry):
+        if entry and not entry["complete"] or not machine.has(self.path):
+            return False
+        return all(not os.path.islink(path) and has_owner(path, owner) for path, owner in _modes(machine, self.path))
 
     def do(self, machine):
         final = machine.path(self.path)
+        if os.path.isdir(final):        # whole, for its name came last; but others could write there, or not read it
+            _remove_compiled(final)
+            self._compile(machine, final)
+            _close(machine, self.path)
+            return
         made = f"{final}.new"
         shutil.rmtree(made, ignore_errors=True)     # of a run that was broken off
         for name, data in self.contents.items():
@@ -139,16 +146,42 @@ class Library(Piece):
             except BaseException:
                 file.discard()
                 raise
-        for folder, _, _ in os.walk(made):
-            os.chmod(folder, 0o755)
-        machine.run(self.python, "-IS", "-m", "compileall", "-q", "-s", made, "-p", self.path, made)
+        self._compile(machine, made)
+        _close(machine, f"{self.path}.new")
         durable.publish(made, final)
+
+    def _compile(self, machine, place):
+        machine.run(self.python, "-IS", "-m", "compileall", "-q", "-s", place, "-p", self.path, place)
 
     @staticmethod
     def undo(machine, entry, _purge):
         for path in (entry["path"], f"{entry['path']}.new"):
             shutil.rmtree(machine.path(path), ignore_errors=True)
         return None
+
+
+def _modes(machine, library):
+    """(path, Owner it must have) of each folder and file of a library: root writes them, user amsmail reads them,
+    whatever umask they were made under."""
+    folders, files_ = machine.owner(ROOTS, 0o755), machine.owner(ROOTS, 0o644)
+    for folder, _, names in os.walk(machine.path(library)):
+        yield folder, folders
+        yield from ((os.path.join(folder, name), files_) for name in names)
+
+
+def _remove_compiled(library):
+    """Removes what root would run and others may have put there, links among it, which must not be followed."""
+    for folder, folders, _ in os.walk(library):
+        if "__pycache__" in folders:
+            folders.remove("__pycache__")
+            compiled = os.path.join(folder, "__pycache__")
+            os.chmod(compiled, 0o755)       # nobody adds to it meanwhile
+            shutil.rmtree(compiled)
+
+
+def _close(machine, library):
+    for path, owner in _modes(machine, library):
+        give(path, owner)
 
 
 def launchers(python, library, config):

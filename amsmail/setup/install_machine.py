@@ -9,11 +9,13 @@ import re
 import shutil
 import subprocess
 import tempfile
+from pathlib import Path
 
 from amsmail.wire.value import Value
 
 USER = "amsmail"
 _LISTENING = "0A"       # the state in /proc/net/tcp
+_UMASK = {} if os.name == "nt" else {"umask": 0o022}
 
 
 class Trouble(Exception):
@@ -27,18 +29,27 @@ class Owner(Value):
 
 
 class Machine:
-    """`root` is the scratch root, or '' for the machine that runs now; `state` is the folder for the record."""
+    """`root` is the scratch root, or None for the machine that runs now; `state` is the folder for the record."""
 
-    def __init__(self, root="", state="/var/lib/amsmail"):
+    def __init__(self, root=None, state="/var/lib/amsmail"):
         self.state = state
-        self.root = os.path.abspath(root) if root else ""
-        self.real = not root
+        self.real = root is None
+        self.root = "" if self.real else os.path.abspath(root)
 
     def path(self, path):
         """Where `path` lies now."""
         if self.real:
             return path
         return os.path.join(self.root, re.sub(r"^[A-Za-z]:", "", path.replace("\\", "/")).lstrip("/"))
+
+    def check_inside(self, path):
+        """Raises Trouble where `path` is outside the scratch root, since something above it is a link to elsewhere."""
+        if self.real:
+            return
+        root, place = os.path.realpath(self.root), os.path.realpath(self.path(path))
+        if not Path(place).is_relative_to(root):
+            raise Trouble(f"{path} leads out of {self.root}, to {place}: make the link in it a relative one, or start "
+                          "this inside that root (chroot)")
 
     def has(self, *paths):
         """Whether one of these is there."""
@@ -65,8 +76,9 @@ class Machine:
         # Not a pipe: a daemon that an init script starts may hold on to it for ever.
         with tempfile.TemporaryFile("w+", errors="replace") as said:
             try:
+                # What it makes is for root to write and for all to read, whatever umask a person has.
                 code = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
-                                      env=dict(os.environ, LC_ALL="C")).returncode
+                                      env=dict(os.environ, LC_ALL="C"), **_UMASK).returncode
             except OSError as error:
                 raise Trouble(f"{words[0]} cannot be started: {error.strerror}") from error
             said.seek(0)

@@ -9,6 +9,7 @@ done, or was never begun.
 
 import hashlib
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -51,7 +52,7 @@ class Folder(Piece):
         path = machine.path(self.path)
         if self.mode is None and not (entry and entry["made"] and not entry["complete"]):
             return os.path.isdir(path)
-        return os.path.isdir(path) and _is(path, machine.owner(self.owner, self.mode or 0o755))
+        return os.path.isdir(path) and has_owner(path, machine.owner(self.owner, self.mode or 0o755))
 
     def before(self, machine):
         path = machine.path(self.path)
@@ -63,7 +64,7 @@ class Folder(Piece):
     def do(self, machine):
         path = machine.path(self.path)
         durable.make_directory(path)
-        _give(path, machine.owner(self.owner, self.mode or 0o755))
+        give(path, machine.owner(self.owner, self.mode or 0o755))
 
     @staticmethod
     def undo(machine, entry, _purge):
@@ -71,7 +72,7 @@ class Folder(Piece):
         if not path.is_dir():
             return None
         if not entry["made"]:
-            _give(path, Owner(entry["mode"], entry["uid"], entry["gid"]))
+            give(path, Owner(entry["mode"], entry["uid"], entry["gid"]))
             return None
         if any(path.iterdir()):
             return True, f"{entry['path']} stays: it is not empty"
@@ -104,7 +105,7 @@ class File(Piece):
             return False
         if self.ours == "site":
             return True
-        right = found == self.data and _is(machine.path(self.path), machine.owner(self.owner, self.mode))
+        right = found == self.data and has_owner(machine.path(self.path), machine.owner(self.owner, self.mode))
         return right or self.changed(machine, entry)
 
     def changed(self, machine, entry):
@@ -143,10 +144,10 @@ class Lines(Piece):
     __slots__ = ("path", "text")
 
     def done(self, machine, entry):
-        return split(_text(machine, self.path))[1] == self.text or self.changed(machine, entry)
+        return parts(machine, self.path)[1] == self.text or self.changed(machine, entry)
 
     def changed(self, machine, entry):
-        found = split(_text(machine, self.path))[1]
+        found = parts(machine, self.path)[1]
         return found not in ("", self.text) and _changed(found.encode("utf-8", "surrogateescape"), entry)
 
     def before(self, machine):
@@ -156,14 +157,14 @@ class Lines(Piece):
         return {"written": digest(self.text.encode())}
 
     def do(self, machine):
-        above, _, below = split(_text(machine, self.path))
+        above, _, below = parts(machine, self.path)
         if above and not above.endswith("\n"):
             above += "\n"
         _rewrite(machine, self.path, f"{above}{BEGIN}\n{self.text}{END}\n{below}")
 
     @staticmethod
     def undo(machine, entry, _purge):
-        above, found, below = split(_text(machine, entry["path"]))
+        above, found, below = parts(machine, entry["path"])
         old = machine.read(entry["backup"]) if entry["backup"] else None
         if found and old is None and not (above + below).strip():
             _remove(machine.path(entry["path"]))
@@ -280,17 +281,34 @@ def parents(*paths):
     return [Folder(folder) for folder in found]
 
 
-def split(text):
-    """(what is above our lines in a text, our lines, what is below)."""
-    above, begin, rest = text.partition(BEGIN + "\n")
-    if not begin:
-        return text, "", ""
-    ours, _, below = rest.partition(END + "\n")
-    return above, ours, below
+def parts(machine, path):
+    """(what is above our lines in a file, our lines, what is below).  Raises Trouble where one of the marks is gone,
+    for then nobody but a person can tell which lines are ours."""
+    # An editor may have put blanks or a CR behind a mark.
+    lines = re.findall(r"[^\n]*\n|[^\n]+", (machine.read(path) or b"").decode("utf-8", "surrogateescape"))
+    begin, end = ([number for number, line in enumerate(lines) if line.rstrip() == mark] for mark in (BEGIN, END))
+    if not begin and not end:
+        return "".join(lines), "", ""
+    if len(begin) != 1 or len(end) != 1 or begin > end:
+        raise Trouble(f"{path} has not one line `{BEGIN}` and below it one line `{END}`, between which our lines "
+                      "stand: put the mark back, or take our lines out by hand, with the marks")
+    return tuple("".join(part) for part in (lines[:begin[0]], lines[begin[0] + 1:end[0]], lines[end[0] + 1:]))
 
 
-def _text(machine, path):
-    return (machine.read(path) or b"").decode("utf-8", "surrogateescape")
+def has_owner(path, owner):
+    """Whether a path has this Owner's mode, user and group."""
+    status = os.stat(path)
+    if not hasattr(os, "geteuid"):
+        return True         # Windows keeps no such modes
+    return (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (owner.st_mode, owner.st_uid, owner.st_gid)
+
+
+def give(path, owner):
+    """Gives a path this Owner's mode, user and group."""
+    os.chmod(path, owner.st_mode)
+    status = os.stat(path)
+    if hasattr(os, "chown") and (status.st_uid, status.st_gid) != (owner.st_uid, owner.st_gid):
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _rewrite(machine, path, text):
@@ -324,17 +342,3 @@ def _remove(path):
 
 def _myself():
     return (os.geteuid(), os.getegid()) if hasattr(os, "geteuid") else (0, 0)
-
-
-def _is(path, owner):
-    status = os.stat(path)
-    if not hasattr(os, "geteuid"):
-        return True         # Windows keeps no such modes
-    return (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (owner.st_mode, owner.st_uid, owner.st_gid)
-
-
-def _give(path, owner):
-    os.chmod(path, owner.st_mode)
-    status = os.stat(path)
-    if hasattr(os, "chown") and (status.st_uid, status.st_gid) != (owner.st_uid, owner.st_gid):
-        os.chown(path, owner.st_uid, owner.st_gid)

@@ -1,13 +1,16 @@
 """What an installation does, step by step: [(a line for a person, pieces)], in the order it is done in."""
 
 import os
-import re
 
 from amsmail.setup import install_library, platforms, services
-from amsmail.setup.install_machine import USER
+from amsmail.setup.install_machine import USER, Trouble
 from amsmail.setup.install_pieces import Account, Commands, File, Folder, parents
 from amsmail.setup.services_rivals import Disabled
+from amsmail.site import layout
 from amsmail.wire.value import Value
+
+
+_OF_A_DISK = "lost+found"       # is in an empty file system
 
 
 class Choice(Value):
@@ -24,7 +27,7 @@ def steps(machine, choice, rivals):
     """The steps, and notes: sentences on what a person has to do.  `rivals` are the names of mail servers that this one
     takes the place of.  Raises Trouble."""
     where = places(choice)
-    spool = spool_of(machine.read(f"{where.etc}/mail.cfg") or choice.config, where.spool)
+    spool = _spool(machine, choice)
     entries, notes = services.entries(machine, choice.service, choice.ports, spool)
     calls, more = services.calls(machine, choice.service, spool)
     return [
@@ -83,7 +86,22 @@ def _site(choice, where, spool):
                [Commands("rights", platforms.rights_commands(where.etc, spool), ())])
 
 
-def spool_of(config, otherwise):
-    """The spool that a mail.cfg (octets) names."""
-    found = re.search(rb"(?m)^\s*spool\s*=\s*[\"']?(.*?)[\"']?\s*$", config or b"")
-    return os.fsdecode(found[1]) if found and found[1] else otherwise
+def _spool(machine, choice):
+    """The spool that mail.cfg names, the one that is there or else the one that is given."""
+    where = places(choice)
+    config = machine.read(f"{where.etc}/mail.cfg") or choice.config
+    lines = config.decode("utf-8-sig", "surrogateescape").split("\n")
+    return layout.values(lines).get(("site", "spool")) or where.spool
+
+
+def check_spool(machine, choice, record):
+    """Raises Trouble where the spool that mail.cfg names is somebody's folder with other files, which would be given to
+    user amsmail."""
+    spool = _spool(machine, choice)
+    place = machine.path(spool)
+    if not os.path.isdir(place) or any(entry["path"] == spool for entry in record.entries):
+        return
+    found = set(os.listdir(place)) - {_OF_A_DISK}
+    if found and "format" not in found:         # the file by which a spool is known, see store/spool.py
+        raise Trouble(f"{spool} is no spool, and {min(found)} is in it: name a folder for the mail alone in mail.cfg, "
+                      "[site] spool")

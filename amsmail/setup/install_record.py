@@ -99,6 +99,16 @@ class Record:
                 told.append(why)
         return staying, told
 
+    def sweep(self):
+        """Removes the record's own folders, which a run made that was broken off before there was a record."""
+        state = self._machine.state
+        self._machine.check_inside(state)
+        for path in (f"{state}/backup", state):
+            folder = self._machine.path(path)
+            names = os.listdir(folder) if os.path.isdir(folder) else []
+            durable.forget([os.path.join(folder, name) for name in names if durable.is_leftover(name)])
+            Folder.undo(self._machine, {"path": path, "made": True}, False)
+
     def _forget_backups(self):
         """Removes what is left of a run that was broken off between a backup and the record of it."""
         folder = self._machine.path(f"{self._machine.state}/backup")

@@ -1,7 +1,7 @@
 """What fills in the relay or an account: an Offer of a provider, or what lets itself be guessed of an address."""
 
 from amsmail.setup.forms import FORMS
-from amsmail.setup.providers import SERVICES
+from amsmail.setup.providers import SERVICES, Providers
 from amsmail.site import layout
 from amsmail.wire.address import parse_address
 
@@ -52,6 +52,18 @@ def address_problem(text):
 def guessed(address, service):
     """{key: text} that is likely for an Address where nothing is known of its provider."""
     return {"host": _USUAL_HOSTS[service].format(domain=address.domain), "user": str(address)}
+
+
+def are_of_one(host, other):
+    """Whether two servers are one provider's: of one that is known, or called alike, as smtp. and imap.shore.example
+    are."""
+    if host == other:
+        return bool(host)
+    if any({host.casefold(), other.casefold()} <= {server.host for server in provider.servers.values()}
+           for provider in Providers()):
+        return True
+    domain = host.casefold().partition(".")[2]
+    return "." in domain and domain == other.casefold().partition(".")[2]
 
 
 def box_of(draft, address):

@@ -4,7 +4,7 @@ import os
 import re
 
 from amsmail.setup.install_machine import Trouble
-from amsmail.setup.install_pieces import BEGIN, END, Piece
+from amsmail.setup.install_pieces import Piece, parts
 from amsmail.setup.services import PORTS
 from amsmail.wire.value import Value
 
@@ -76,16 +76,21 @@ def _listening(machine, ports, own):
 
 
 def _inetd(machine, ports):
-    text = (machine.read("/etc/inetd.conf") or b"").decode("utf-8", "replace")
-    ours = False
-    for number, line in enumerate(text.splitlines(), 1):
-        ours = line == BEGIN or ours and line != END
+    above, ours, below = parts(machine, "/etc/inetd.conf")
+    for number, line in _numbered(above, ours, below):
         words = line.split()
-        if ours or len(words) < 6 or words[0].startswith("#"):
+        if len(words) < 6 or words[0].startswith("#"):
             continue
         if _port(words[0].rpartition(":")[2], ports) in ports.values():
             yield Rival("", f"line {number} of /etc/inetd.conf starts {words[5]} for {words[0]}",
                         "put a # before that line")
+
+
+def _numbered(above, ours, below):
+    """(number, line) of the lines above and below ours, which have a mark before and behind them."""
+    between = ours.count("\n") + 2 if ours else 0
+    yield from enumerate(above.split("\n"), 1)
+    yield from enumerate(below.split("\n"), above.count("\n") + between + 1)
 
 
 def _xinetd(machine, ports):

@@ -15,7 +15,7 @@ from amsmail.site.config_error import ConfigError
 from amsmail.store import durable
 from amsmail.store.locks import Busy, Lock
 
-_SECRET = re.compile(r"([+ -]?\s*password\s*=\s*)\S.*", re.I)
+_SECRET = re.compile(r"""([+ -]?\s*["']?password["']?\s*=\s*)\S.*""", re.I)
 _PREVIOUS, _LOCK = ".previous", ".lock"
 
 
@@ -30,7 +30,7 @@ class Draft:
     def __init__(self, path, lines=None):
         self.path = os.path.abspath(path)
         self._file = os.path.realpath(self.path)        # what a link leads to is written, and the link stays
-        self.is_new = lines is not None and not os.path.exists(self._file)
+        self.is_new = lines is not None and _is_missing(self._file)
         self.had_previous = False                       # whether save() left a FILE.previous
         self._seen = [] if self.is_new else self._now()
         self._template = list(lines) if self.is_new else None
@@ -39,7 +39,7 @@ class Draft:
         self._files = {}            # {path: octets}, to be written before mail.cfg is
 
     def _now(self):
-        if not os.path.exists(self._file):
+        if _is_missing(self._file):
             raise ConfigError([f"{self.path}: there is no such file; `mailcfg` makes one"])
         return config_file.lines_of(self._file)
 
@@ -141,8 +141,8 @@ class Draft:
         if not self.is_changed:
             return
         try:
-            with Lock(self._file + _LOCK):
-                self._give_lock()
+            with Lock(self._file + _LOCK) as lock:
+                self._give(lock)
                 self._catch_up(_clash)
                 if problems := self.problems():
                     raise ConfigError(problems)
@@ -151,16 +151,17 @@ class Draft:
             raise ConfigError([f"{self.path}: somebody else is writing it right now; try again"]) from None
         except OSError as error:
             who = "; are you root?" if isinstance(error, PermissionError) else ""
-            raise ConfigError([f"{self.path}: cannot be written: {error.strerror}{who}"]) from error
+            at = f" ({error.filename})" if error.filename == self._file + _LOCK else ""
+            raise ConfigError([f"{self.path}: cannot be written: {error.strerror}{at}{who}"]) from error
         self.had_previous = not self.is_new
         self._seen, self._template, self.is_new = list(self.lines), None, False
         self._changes, self._files = [], {}
 
-    def _give_lock(self):
+    def _give(self, lock):
         """Whoever owns mail.cfg must be able to lock it after root did."""
         if hasattr(os, "geteuid") and os.geteuid() == 0 and os.path.exists(self._file):
             owner = os.stat(self._file)
-            os.chown(self._file + _LOCK, owner.st_uid, owner.st_gid)
+            lock.give(owner.st_uid, owner.st_gid)
 
     def take_over(self):
         """After a Conflict: makes the changes to the file as it is now, whatever others changed in it.  Raises
@@ -184,6 +185,10 @@ class Draft:
         self._seen, self.lines = now, self._changed(now)
 
     def _write(self):
+        try:
+            octets = "".join(line + "\n" for line in self.lines).encode()
+        except UnicodeEncodeError as error:     # before any other file is written
+            raise ConfigError([f"{self.path}: cannot be written: it would be no UTF-8 text"]) from error
         folder = os.path.dirname(self._file)
         like = _new_file(folder) if self.is_new else os.stat(self._file)
         for path, data in self._files.items():
@@ -193,7 +198,18 @@ class Draft:
         if not self.is_new:
             with open(self._file, "rb") as f:
                 durable.replace(self._file + _PREVIOUS, f.read(), like=like)
-        durable.replace(self._file, "".join(line + "\n" for line in self.lines).encode(), like=like)
+        durable.replace(self._file, octets, like=like)
+
+
+def _is_missing(path):
+    """Whether there is no such file; one in a folder that this user may not look into may be there."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False        # reading it says what hinders
+    return False
 
 
 def _other_contents(path, data):

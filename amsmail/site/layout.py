@@ -113,6 +113,8 @@ def quoted(value):
     """A value as it must stand in the file, so that it is read back as it is.  Raises ValueError if it cannot be."""
     if any(c < " " or c == "\x7f" for c in value):
         raise ValueError("a value is one line, without control characters")
+    if any("\ud800" <= c <= "\udfff" for c in value):
+        raise ValueError("text in UTF-8: this terminal or script sends another character set")
     if value and value == value.strip() and "#" not in value and value[0] not in "\"'":
         return value
     quote = next((q for q in "\"'" if q not in value), None)

@@ -22,6 +22,6 @@ def in_octets(octets):
     return f"{octets} octets"
 
 
-def counted(number, what):
-    """'1 message', '2 messages'."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def counted(number, what, several=""):
+    """'1 message', '2 messages'; `several` is a plural that has more than an s behind it."""
+    return f"{number} {what if number == 1 else several or f'{what}s'}"

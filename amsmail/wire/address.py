@@ -36,7 +36,12 @@ class Address(Value):
 
 
 def _is_atext(char):
-    return char in _ATEXT or char > "\x9f"
+    return char in _ATEXT or _is_beyond(char)
+
+
+def _is_beyond(char):
+    """Whether a character is one outside ASCII that UTF-8 can say, and no control character (RFC 6532, section 3.1)."""
+    return char > "\x9f" and not "\ud800" <= char <= "\udfff"
 
 
 class _Cursor:
@@ -94,7 +99,7 @@ class _Cursor:
         while not self.accept('"'):
             self.accept("\\")
             char = self.peek()
-            if not char or not (" " <= char <= "~" or char > "\x9f"):
+            if not char or not (" " <= char <= "~" or _is_beyond(char)):
                 raise AddressError("a quoted string has no end, or a control character in it")
             chars.append(char)
             self.at += 1
@@ -124,7 +129,7 @@ class _Cursor:
 
 
 def _is_domain_char(char):
-    return char in _LET_DIG_HYP or char > "\x9f"
+    return char in _LET_DIG_HYP or _is_beyond(char)
 
 
 def is_ipv4(text):

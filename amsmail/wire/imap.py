@@ -91,9 +91,9 @@ class ResponseReader:
                 self._lists[-1].append(bytes(self._held))
                 self._held = None
             line = buffer.line(_LINE_CAP)
-            if line is None:
+            if line is None and not buffer.is_dropping:
                 return None
-            if line is TOO_LONG:
+            if line in (None, TOO_LONG):
                 raise ImapError(f"a line of more than {_LINE_CAP} octets")
             self._count(len(line))
             response = self._line(without_end(line))

@@ -34,6 +34,21 @@ def test_what_went_well(capfd):
     assert ended("mailcheck", lambda: 3) == 3 and capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("closed, code", [("<&-", 64), (">&-", 64), ("<&- >&- 2>&-", 64)])
+def test_a_terminal_that_is_not_there(tmp_path, closed, code):
+    """The dialogue leaves, and nothing is written; a stream that is closed takes no file of ours for itself."""
+    done = subprocess.run(["sh", "-c", f'exec "$0" "$@" {closed}', sys.executable, os.path.join(BIN, "mailcfg"),
+                           tmp_path / "mail.cfg"], input="", capture_output=True, text=True)
+    assert "Traceback" not in done.stderr and done.returncode == code, done
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_password_out_of_a_closed_stream(tmp_path):
+    done = subprocess.run(["sh", "-c", 'exec "$0" "$@" <&-', sys.executable, os.path.join(BIN, "mailcfg"), "password",
+                           "--stdin"], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr and "1 to 1000 printable characters" in done.stderr
+
+
 def test_a_bug_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
         ended("mailcheck", lambda: 1 / 0)

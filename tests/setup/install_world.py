@@ -119,13 +119,13 @@ class World:
     """`pid` is its first process."""
 
     def __init__(self, pid, source):
-        self._pid, self._source, self.python = pid, source, system_python()
+        self.pid, self._source, self.python = pid, source, system_python()
         if os.path.samefile(f"/proc/{pid}/root", "/"):
             raise RuntimeError("this is no copy: what is run in it would change this machine")
 
     def run(self, *words, **options):
         """Runs a command in it; gives the CompletedProcess."""
-        enter = ["nsenter", "--target", self._pid, "--mount", "--net", "--pid", "--root", "--wd", "--"]
+        enter = ["nsenter", "--target", self.pid, "--mount", "--net", "--pid", "--root", "--wd", "--"]
         usual = {"capture_output": True, "text": True, "timeout": 120}
         if "input" not in options:
             usual["stdin"] = subprocess.DEVNULL

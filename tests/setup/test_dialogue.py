@@ -14,10 +14,11 @@ from amsmail.program import configuring, mailcfg_dialogue
 from amsmail.setup import onboard
 from amsmail.setup.dialogue import Back, Dialogue, Left
 from amsmail.setup.forms import FORMS, Form, Question
-from amsmail.site import accounts, config, config_file
+from amsmail.site import accounts, config, config_file, routing
 from amsmail.site.draft import Draft, edit
 from amsmail.store.locks import Lock
 from amsmail.store.spool import Spool
+from amsmail.wire.address import parse_address
 from amsmail.wire.sasl import Credentials
 from tests.mailcheck.sites import SECRET
 
@@ -44,6 +45,7 @@ postmaster = captain
 # A whole first set-up: (what is asked, the answer).
 SETUP = [
     ("The domain", "yacht.example"),
+    ("Do other people", ""),
     ("This machine's own name", ""),
     ("The box's name", ""),
     ("Addresses whose mail goes into it", "captain, skipper"),
@@ -171,7 +173,8 @@ CHANGES = [
     ("What now", "1"), ("The box's name", "mate"), ("Addresses", "mate, bosun"), ("A password for mate", "1"),
     ("What now", "3"), ("Which box", "cook"), ("The box's name", "chef"),
     ("What now", "4"), ("Which box", "captain"), ("What becomes", "give"), ("Which box gets it", "mate"),
-    ("What now", "5"), ("The domain", "fleet.example"), ("Addresses in it", "relay"),
+    ("What now", "5"), ("The domain", "fleet.example"), ("Do other people", "y"),
+    ("Own addresses of chef", ""), ("Own addresses of mate", "bosun@fleet.example"),
     ("What now", "8"), ("The network", "10.0.0.0/8"), ("Make a certificate", ""),
     ("What now", "10"), ("Octets", "5000"), ("Recipients", ""), ("Refused commands", ""), ("Seconds", ""), ("Seconds",
                                                                                                             ""),
@@ -235,6 +238,19 @@ class TestMenu:
         said = menu(path, ("What now", "delete a b"), ("Which box", "chef"), ("What becomes", "remove"), *WRITE)
         assert "1 message removed." in said
 
+    def test_an_old_mistake_hinders_none_of_what_follows(self, path, tmp_path):
+        path.write_text(path.read_text() + "[calls]\nno_such_key = 1\n")
+        spool = Spool(str(tmp_path / "spool"), "h")
+        for box in "captain", "cook", "mate":
+            spool.box(box).make()
+            (tmp_path / f"spool/boxes/{box}/new/1.M1R1.h").write_text("Subject: x\n\nHello.\n")
+        said = menu(path, ("What now", "rename"), ("Which box", "cook"), ("The box's name", "chef"),
+                    ("What now", "rename"), ("Which box", "captain"), ("The box's name", "master"),
+                    ("What now", "add a b"), ("The box's name", "mate"), ("Addresses", ""),
+                    ("A password for mate", "none"), *WRITE)
+        for words in ("moved into box chef.", "moved into box master.", "boxes/mate holds 1 message of an earlier box"):
+            assert words in said
+
     def test_what_was_forgotten_moves_no_mail(self, path, tmp_path):
         spool = Spool(str(tmp_path / "spool"), "h")
         spool.tidy(["captain", "cook"])
@@ -245,7 +261,8 @@ class TestMenu:
         assert path.read_bytes() == before and len(spool.box("cook").list()) == 1
 
     def test_domains_and_certificate(self, path):
-        menu(path, ("What now", "5"), ("The domain", "fleet.example"), ("Addresses in it", "2"), ("What now", "6"),
+        menu(path, ("What now", "5"), ("The domain", "fleet.example"), ("Do other people", "y"),
+             ("Own addresses of captain", ""), ("Own addresses of cook", ""), ("What now", "6"),
              ("Which domain", "yacht.example"), ("What now", "9"), ("Make a new certificate?", ""),
              ("Networks that may log in", "10.0.0.0/8"), *WRITE)
         site = config.load(path)
@@ -316,8 +333,8 @@ class TestAnswers:
 
     def test_going_back_from_the_first_question(self, tmp_path):
         person = Person(tmp_path / "mail.cfg").answer(
-            ("The domain", "<"), ("From the beginning", "yacht.example"), ("own name", "<"), ("The domain",
-                                                                                              "ship.example"),
+            ("The domain", "<"), ("From the beginning", "yacht.example"), ("Do other people", ""), ("own name", "<"),
+            ("Do other people", "<"), ("The domain", "ship.example"), ("Do other people", ""),
             ("own name [mail.ship.example]", ""), ("The box's name", ""), ("Addresses", ""), ("A password", "none"),
             ("One more box?", "y"), ("The box's name", "<"), ("One more box?", "<"), ("The box's name", "master"),
             ("Addresses", ""), ("A password", "none"), ("One more box?", ""), ("other machines", "n"), ("Write this?",
@@ -332,9 +349,52 @@ class TestAnswers:
         assert person.end() == 64 and os.listdir(tmp_path) == []
 
 
+class TestDomainsOfOthers:
+    """Strangers have addresses in a provider's domain: only what a box is said to have is local."""
+
+    def leads(self, path, address):
+        found = routing.route(config.load(path), parse_address(address), may_relay=True)
+        return found.name if isinstance(found, routing.ToBox) else type(found).__name__
+
+    def test_a_new_site_without_a_domain_of_its_own(self, tmp_path):
+        path = tmp_path / "mail.cfg"
+        person = Person(path).answer(
+            ("The domain", "gmail.com"), ("Do other people", "?"), ("[Y/n]", ""), ("own name", ""),
+            ("The box's name", ""), ("Its own addresses", ""), ("Its own addresses", "captain"),
+            ("Its own addresses", "ourboat@gmail.com"), ("A password", "none"), ("One more box?", "y"),
+            ("The box's name", "cook"), ("Its own addresses", "?"), ("such as cook@", "<"), ("The box's name", ""),
+            ("Its own addresses", "cook@boat.home.arpa"), ("A password", "none"), ("One more box?", ""),
+            ("other machines", "n"), ("Write this?", ""))
+        assert person.end() == 0
+        site = config.load(path)
+        assert site.domains == {"gmail.com": "relay"} and site.hostname.endswith((".home.arpa", ".gmail.com"))
+        edit(path, {("relay", "host"): "smtp.gmail.com"})
+        assert [self.leads(path, address) for address in (
+            "ourboat@gmail.com", "captain@gmail.com", "cook@gmail.com", "cook@boat.home.arpa")] == [
+            "captain", "ToQueue", "ToQueue", "cook"]
+
+    def test_a_domain_of_a_provider_beside_ones_own(self, path):
+        edit(path, {("relay", "host"): "smtp.gmail.com"})
+        menu(path, ("What now", "5"), ("The domain", "gmail.com"), ("Do other people", ""),
+             ("Own addresses of captain", "boat"), ("Own addresses of captain", "boat@gmail.com"),
+             ("Own addresses of cook", "<"), ("Own addresses of captain", "boat@gmail.com"),
+             ("Own addresses of cook", ""), ("What now", "1"), ("The box's name", "mate"),
+             ("mate@yacht.example", ""), ("A password", "none"), *WRITE)
+        assert [self.leads(path, address) for address in (
+            "boat@gmail.com", "captain@gmail.com", "captain@yacht.example", "cook@gmail.com", "mate@gmail.com",
+            "mate@yacht.example", "cook@yacht.example")] == [
+            "captain", "ToQueue", "captain", "ToQueue", "ToQueue", "mate", "cook"]
+
+    def test_a_box_may_keep_what_it_has(self, path):
+        edit(path, {("domains", "yacht.example", "unknown"): "relay"})
+        menu(path, ("What now", "2"), ("Which box", "cook"), ("Its own addresses", ""), ("Change its password?", ""),
+             ("What now", ""))
+        assert config.load(path).boxes["cook"]["addresses"] == []
+
+
 class TestTwoPeople:
     def test_different_things(self, path):
-        person = Person(path).answer(("What now", "5"), ("The domain", "fleet.example"), ("Addresses in it", ""))
+        person = Person(path).answer(("What now", "5"), ("The domain", "fleet.example"), ("Do other people", ""))
         edit(path, {("boxes", "cook", "addresses"): "chef"})
         assert person.answer(*WRITE).end() == 0
         assert "fleet.example" in config.load(path).domains and "chef@yacht.example" in config.load(path).addresses
@@ -353,13 +413,13 @@ class TestTwoPeople:
         assert other.end() == 0 and "addresses = mess" in path.read_text()
 
     def test_while_the_other_writes(self, path):
-        person = Person(path).answer(("What now", "5"), ("The domain", "fleet.example"), ("Addresses in it", ""))
+        person = Person(path).answer(("What now", "5"), ("The domain", "fleet.example"), ("Do other people", ""))
         with Lock(str(path) + ".lock"):
             person.answer(*WRITE).see("somebody else is writing it right now")
         assert person.answer(*WRITE).end() == 0
 
     def test_gone_meanwhile(self, path):
-        person = Person(path).answer(("What now", "5"), ("The domain", "fleet.example"), ("Addresses in it", ""))
+        person = Person(path).answer(("What now", "5"), ("The domain", "fleet.example"), ("Do other people", ""))
         path.unlink()
         person.answer(*WRITE).see("was removed meanwhile")
         person.ask("What now")
@@ -430,6 +490,31 @@ def test_a_secret_is_kept_taken_away_or_explained():
         talking()[0].secret("Password")
     with pytest.raises(Back):
         talking("<")[0].secret("Password")
+
+
+def test_a_secret_in_another_character_set_is_asked_again():
+    answers = iter([UnicodeDecodeError("utf-8", b"caf\xe9", 3, 4, "x"), "good", "good"])
+
+    def typed(_prompt):
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+    out = io.StringIO()
+    assert Dialogue(io.StringIO(), out, typed).secret("Password") == "good"
+    assert "That was no UTF-8 text" in out.getvalue()
+
+
+@pytest.mark.parametrize("sure, networks", [("n", "10.0.0.0/8"), ("y", "10.0.0.0/8, 0.0.0.0/0")])
+def test_the_whole_internet_is_asked_about_twice(path, sure, networks):
+    edit(path, {("site", "relay_from"): "10.0.0.0/8", ("tls", "cleartext_login_from"): "::1"})
+    draft, (talk, out) = Draft(path), talking("0.0.0.0/0", sure, "n", "2000::/3", "n")
+    mailcfg_dialogue._ENTRIES["machines on board"](talk, draft)
+    said = " ".join(out.getvalue().split())
+    assert "that is the whole Internet: anybody may send through this server. Really?" in said
+    assert "2000::/3: that is a large part of the Internet: passwords may be read" in said
+    assert draft.value(("site", "relay_from")) == networks
+    assert draft.value(("tls", "cleartext_login_from")) == "::1"
 
 
 def test_rare_questions_are_asked_where_they_were_answered():

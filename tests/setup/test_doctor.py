@@ -67,7 +67,7 @@ def test_what_is_printed(site):
     for line, after in zip(lines, lines[1:]):
         is_to_be_done = line.startswith(("wrong: ", "note: "))
         assert after.startswith("      ") == is_to_be_done, line
-    assert f"fine: 2 boxes, 3 addresses, 0 accounts, 1 links; relay none: {site.path}" in found
+    assert f"fine: 2 boxes, 3 addresses, 0 accounts, 1 link; relay none: {site.path}" in found
     assert done.returncode == (69 if counts[0] else 0)
 
 

@@ -135,6 +135,16 @@ class TestLeftovers:
         finding = only(site.found(check_calls.leftovers, clock=lambda: time.time() + 31 * 86400), "note")
         assert "mailcheck --release abcdefgh" in finding.remedy
 
+    def test_mail_of_a_box_that_is_no_more(self, site):
+        box = site.spool.box("stoker")
+        box.make()
+        for number in range(2):
+            with open(os.path.join(box.path, "new", f"1.M1R{number}.h"), "w") as f:
+                f.write("Subject: x\n\nHello.\n")
+        finding = only(site.found(check_calls.leftovers), "wrong")
+        assert finding.found == "2 messages in boxes/stoker, which is no box in mail.cfg"
+        assert finding.remedy == "mailcfg box adopt stoker --to BOX"
+
     def test_a_spool_of_something_else(self, site):
         with open(os.path.join(site.spool.path, "format"), "w") as f:
             f.write("nonsense\n")

@@ -38,7 +38,7 @@ class TestKind:
         with Mounted(tmp_path / "memory", "size=1m"):
             moved = types.SimpleNamespace(spool=str(tmp_path / "memory"))
             finding = only(list(check_disk.kind(moved, site.world())), "wrong")
-            assert f"{tmp_path}/memory, a tmpfs, which is memory" in finding.found
+            assert f"{tmp_path}/memory (tmpfs), which is memory" in finding.found
 
     def test_where_there_is_no_table(self, site, tmp_path):
         assert site.found(check_disk.kind, proc=str(tmp_path)) == []

@@ -36,7 +36,7 @@ def test_networks_on_board_are_fine(site, networks):
 def test_an_open_relay(site, network):
     finding = only(relaying(site, f"127.0.0.1, {network}"), "wrong")
     assert f"relay_from holds {network}" in finding.found and "open relay" in finding.found
-    assert only(relaying(site, network, relay={}), "note")      # nothing goes to anywhere without a relay
+    assert only(relaying(site, network, relay={}), "wrong")     # the relay is named next
 
 
 @pytest.mark.parametrize("network", ["198.51.100.0/24", "2001:db8:1::/48", "100.64.0.0/16"])
@@ -58,6 +58,21 @@ def test_boxes_without_a_password_and_a_domain_without_a_relay(site):
     site.configure(boxes={"captain": {"password": "$pbkdf2-sha256$1000$ytm7NwbAeK91bu1da.3d2w$"
                                                   "skXfjL8POTd.y8M5czphH1w7P.JnjPQ8M1azYuSWsak"}}, relay=RELAY)
     assert site.found(check_site.boxes) == []
+
+
+def test_a_domain_in_which_strangers_have_addresses(site):
+    site.configure(domains={"gmail.com": {}}, boxes={"captain": {}, "cook": {"addresses": "cook, chef@gmail.com"}})
+    refused, captain, cook = site.found(check_site.shared)
+    assert levels([refused, captain, cook]) == ["wrong"] * 3
+    assert "all addresses of gmail.com that no box here has are refused" in refused.found
+    assert refused.remedy == "mailcfg domain set gmail.com --unknown relay"
+    assert "captain@gmail.com" in captain.found and "mailcfg box set captain --addresses" in captain.remedy
+    assert "cook@gmail.com" in cook.found and "chef" not in cook.found
+    site.configure(domains={"gmail.com": {"unknown": "relay"}},
+                   boxes={"captain": {"addresses": "ourboat@gmail.com"}, "cook": {"addresses": "cook@home.arpa"}})
+    assert site.found(check_site.shared) == []
+    site.configure(domains={"yacht.example": {}}, boxes={"captain": {}})
+    assert site.found(check_site.shared) == []
 
 
 class TestPrograms:

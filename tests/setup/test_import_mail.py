@@ -181,6 +181,17 @@ def test_a_maildir_whose_folder_is_a_link_is_not_read(spool, tmp_path):
         mail(spool, BOXES, path, "ann")
 
 
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_maildir_that_is_a_link_is_not_read(spool, tmp_path, end):
+    maildir(tmp_path / "theirs", {"new/1.a": b"x\n"})
+    (tmp_path / "mail").mkdir()
+    os.symlink(tmp_path / "theirs", tmp_path / "mail/ann")
+    with pytest.raises(NotRead, match="is a link, which is not followed"):
+        mail(spool, BOXES, f"{tmp_path}/mail/ann{end}", "ann")
+    result = mail(spool, BOXES, str(tmp_path / "mail"))
+    assert not result.brought and told(result, "mail/ann")
+
+
 def test_a_folder_of_mailboxes(spool, tmp_path, mbox):
     mbox(f"From a {DATE}", "", "x", name="mail/Ann")
     maildir(tmp_path / "mail/bob", {"new/1.a": b"y\n"})

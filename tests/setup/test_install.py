@@ -19,6 +19,7 @@ from ..real.packages import Unavailable
 from .install_world import copy_of_sources, installer
 
 INETD_CONF = "# of this machine\ntelnet stream tcp nowait root /usr/sbin/telnetd telnetd"     # and no line end
+RUN = Machine.run      # before a test replaces it
 OPERATIONS = ("replace", "publish", "remove", "make_directory")
 
 
@@ -145,12 +146,13 @@ def test_what_is_chosen_by_itself(tmp_path):
 def test_a_mail_cfg_that_is_there_is_never_touched(quick, root, capsys):
     config = root / "etc/amsmail/mail.cfg"
     config.parent.mkdir()
-    config.write_text("spool = /srv/mail\n")
+    text = "[site]\nspool = /srv/mail      # a disk of its own\n"
+    config.write_text(text)
     assert run(root, "--yes") == 0
-    assert config.read_text() == "spool = /srv/mail\n"
+    assert config.read_text() == text
     assert (root / "srv/mail").is_dir() and not (root / "var/spool/amsmail").exists()       # the spool that it names
     assert run(root, "--undo", "--yes") == 0
-    assert config.read_text() == "spool = /srv/mail\n" and not (root / "srv").exists()
+    assert config.read_text() == text and not (root / "srv").exists()
 
 
 def test_a_changed_mail_cfg_and_mail_survive_undo_and_do_not_survive_purge(quick, root, capsys):
@@ -219,8 +221,8 @@ def test_a_newer_library_leaves_the_one_before_and_no_older_one(quick, root, mon
     assert run(root, "--undo", "--yes") == 0 and not (root / "usr/local").exists()
 
 
-# What a run makes before there is a record: folders, in a root that has not even /var.
-OF_THE_RECORD = {"var", "var/lib", "var/lib/amsmail", "var/lib/amsmail/backup"}
+# What stays of what a run makes before there is a record: the folders of a root that has not even /var.
+OF_THE_RECORD = {"var", "var/lib"}
 
 
 class PowerCut(BaseException):
@@ -274,12 +276,13 @@ def test_a_run_that_was_broken_off_anywhere_can_be_finished_or_undone(quick, tmp
         other = {path for path in found if found[path] != wanted[path]}
         assert broken_off(undone, monkeypatch, number, after)
         recorded = (undone / "var/lib/amsmail/installed.json").exists()
-        assert other <= {"var/lib/amsmail/installed.json"} | (set() if recorded else OF_THE_RECORD), number
+        assert other <= {"var/lib/amsmail/installed.json"} | (
+            set() if recorded else OF_THE_RECORD | {"var/lib/amsmail", "var/lib/amsmail/backup"}), number
         assert run(undone, "--undo", "--yes") == 0
         left = look(undone)
         if recorded:
             assert left == empty, number
-        else:       # it had made no more than the folder for its record
+        else:
             assert left.keys() - empty.keys() <= OF_THE_RECORD, number
     assert number > 30
 
@@ -404,6 +407,8 @@ def test_who_is_not_root_is_told_what_needs_root(quick, monkeypatch, capsys):
     (["--service", "launchd"], "invalid choice"),
     (["--purge"], "--purge goes with --undo"),
     (["nonsense"], "unrecognized arguments"),
+    (["--root", "", "--dry-run"], "expected a folder"),
+    (["--root=", "--undo", "--purge", "--dry-run"], "expected a folder"),
 ])
 def test_wrong_options_are_named(arguments, why, capsys):
     with pytest.raises(SystemExit) as end:
@@ -514,3 +519,168 @@ def test_the_script_finds_a_python_and_passes_everything_on(root):
                           stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
     assert f"amsmail {__version__} on {root}, served by inetd:" in done.stdout and "smtp on 2525" in done.stdout
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_whatever_the_umask_root_alone_writes_the_programs_and_all_read_them(quick, root, monkeypatch, umask):
+    monkeypatch.setattr(Machine, "run", RUN)
+    before = os.umask(umask)
+    try:
+        assert run(root, "--yes") == 0
+    finally:
+        os.umask(before)
+    library, = (root / "usr/local/lib/amsmail").iterdir()
+    assert list((library / "amsmail/a/__pycache__").iterdir())
+    for path in (library, *library.rglob("*")):
+        assert path.stat().st_mode & 0o7777 == (0o755 if path.is_dir() else 0o644), path
+
+
+def test_a_library_that_others_could_write_to_is_mended_by_repeating_the_installation(
+        quick, root, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Machine, "run", RUN)
+    assert run(root, "--yes") == 0
+    whole = look(root)
+    library, = (root / "usr/local/lib/amsmail").iterdir()
+    cache = library / "amsmail/a/__pycache__"
+    compiled, = cache.iterdir()
+    right = compiled.read_bytes()
+    compiled.write_bytes(b"of somebody else")
+    cache.chmod(0o777)
+    (tmp_path / "secret").touch(0o600)
+    (cache / "c.pyc").symlink_to(tmp_path / "secret")
+    (cache / "d.pyc").symlink_to(tmp_path / "nowhere")
+    with monkeypatch.context() as patched:
+        def broken(self, *words):
+            raise Trouble("no memory")
+        patched.setattr(Machine, "run", broken)
+        assert run(root, "--yes") == 75         # and the next one goes on
+    assert run(root, "--yes") == 0
+    assert (tmp_path / "secret").stat().st_mode & 0o7777 == 0o600 and [*cache.iterdir()] == [compiled]
+    assert compiled.read_bytes() == right and cache.stat().st_mode & 0o7777 == 0o755
+    assert look(root) == whole
+    capsys.readouterr()
+    assert run(root) == 0 and "Nothing to do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", [
+    lambda text: text.replace(install_pieces.END + "\n", ""),
+    lambda text: text.replace(install_pieces.BEGIN + "\n", ""),
+])
+def test_lines_whose_marks_are_gone_are_left_to_a_person(quick, root, capsys, damage):
+    conf = root / "etc/inetd.conf"
+    assert run(root, "--yes") == 0
+    whole = conf.read_text() + "new of others\n"
+    conf.write_text(damage(whole))
+    changed = conf.read_text()
+    capsys.readouterr()
+    assert run(root, "--yes") == 69
+    assert "put the mark back, or take our lines out by hand" in capsys.readouterr().err
+    assert run(root, "--undo", "--yes") == 75
+    assert "put the mark back, or take our lines out by hand" in capsys.readouterr().out
+    assert conf.read_text() == changed
+    backup = root / "var/lib/amsmail/backup/etc_inetd.conf"
+    assert backup.read_text() == INETD_CONF
+    conf.write_text(whole)
+    assert run(root, "--undo", "--yes") == 0
+    assert conf.read_text() == INETD_CONF + "\nnew of others\n" and not backup.exists()
+
+
+@pytest.mark.parametrize("behind", [" ", "\t", "\r"])
+def test_a_mark_with_a_blank_behind_it_is_a_mark(quick, root, behind):
+    conf = root / "etc/inetd.conf"
+    assert run(root, "--yes") == 0
+    text = conf.read_text() + "new of others\n"
+    for mark in (install_pieces.BEGIN, install_pieces.END):
+        text = text.replace(mark, mark + behind)
+    conf.write_text(text, newline="")
+    assert rivals(root) == []
+    assert run(root, "--undo", "--yes") == 0
+    assert conf.read_text() == INETD_CONF + "\nnew of others\n"
+
+
+@pytest.fixture
+def naming(tmp_path):
+    """A mail.cfg to install with that names a spool."""
+    def made(line):
+        config = tmp_path / "mail.cfg"
+        config.touch(0o600)
+        config.write_bytes(GOOD.replace(b"[domains]", line.encode() + b"\n[domains]"))
+        return config
+    return made
+
+
+@pytest.mark.parametrize("line", ["spool = /srv/mail  # a disk", "spool = \"/srv/mail\" # a disk", "spool='/srv/mail'"])
+def test_the_spool_is_the_one_that_mail_cfg_names(quick, root, naming, line):
+    assert run(root, "--yes", "--config", naming(line)) == 0
+    assert [path.name for path in (root / "srv").iterdir()] == ["mail"]
+
+
+def test_a_folder_with_files_of_others_does_not_become_the_spool(quick, root, naming, capsys):
+    photos = root / "srv/photos"
+    photos.mkdir(parents=True, mode=0o755)
+    (photos / "1.jpeg").touch()
+    before = look(root)
+    config = naming("spool = /srv/photos")
+    assert run(root, "--yes", "--config", config) == 69
+    assert "/srv/photos is no spool, and 1.jpeg is in it" in capsys.readouterr().err
+    assert look(root) == before
+    (photos / "1.jpeg").rename(photos / "format")       # now it is one
+    assert run(root, "--yes", "--config", config) == 0
+    assert photos.stat().st_mode & 0o7777 == 0o750
+
+
+def test_an_empty_disk_and_a_spool_that_was_filled_since_are_taken(quick, root, naming):
+    (root / "srv/mail/lost+found").mkdir(parents=True)
+    config = naming("spool = /srv/mail")
+    assert run(root, "--yes", "--config", config) == 0
+    (root / "srv/mail/queue").mkdir()
+    assert run(root, "--yes") == 0
+
+
+@pytest.mark.parametrize("name, target", [("etc/cron.d", ""), ("var", ""), ("etc/inetd.conf", "/inetd.conf")])
+def test_a_root_that_leads_out_of_itself_is_refused(quick, root, tmp_path, capsys, name, target):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "inetd.conf").write_text("of this machine\n")
+    assert run(root, "--yes") == 0
+    (root / name).rename(root / "moved")
+    (root / name).symlink_to(f"{outside}{target}")
+    if name == "var":       # the record comes along
+        (root / "moved/lib").rename(outside / "lib")
+    before = look(outside)
+    for arguments in ([], ["--undo"]):
+        assert run(root, "--yes", *arguments) == 69
+        assert "leads out of" in capsys.readouterr().err
+    assert look(outside) == before
+
+
+def test_links_inside_a_root_are_followed(quick, tmp_path, root):
+    (root / "data").mkdir()
+    (root / "var").symlink_to("data")
+    before = look(root)
+    assert run(root, "--yes") == 0
+    assert (root / "data/spool/amsmail").is_dir()
+    assert run(root, "--undo", "--yes") == 0
+    assert look(root) == before
+
+
+def test_a_config_that_is_no_file_is_refused(quick, root, tmp_path, capsys):
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    assert run(root, "--yes", "--config", tmp_path / "fifo") == 69
+    assert "fifo is no file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments, code, said", [
+    (["--dry-run"], 0, ""),
+    (["--yes"], 75, "Nobody read what this says: run it again, and it shows what is to do.\n"),
+])
+def test_who_reads_no_further_makes_no_traceback_and_nothing_is_done(tmp_path, root, arguments, code, said):
+    words, environment = installer(PROJECT, "--root", root, *arguments)
+    before = look(root)
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(words, env=environment, stdout=writing, stderr=subprocess.PIPE, text=True,
+                          stdin=subprocess.DEVNULL)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (code, said)
+    assert look(root) == before

@@ -403,6 +403,7 @@ class TestMailOfABoxThatGoes:
         assert "box cook is being read right now" in said and "mailcfg box adopt cook --to BOX" in said
         assert site.mail("cook") == [name] and "cook" not in site.site.boxes
         pop.quit()
+        site.spool.lock("box-cook", wait=True).release()        # the server may be behind its answer
         site.run("box", "adopt", "cook", "--to", "captain")
         assert site.mail("captain") == [name]
 
@@ -445,6 +446,11 @@ class TestMailOfABoxThatGoes:
 
 
 class TestCertificate:
+    @pytest.mark.parametrize("name", ["caf\udce9.pem", "it's \"#1\".pem"])
+    def test_a_name_that_cannot_stand_in_mail_cfg(self, site, name):
+        said = site.refused("certificate", "make", "--certificate", site.path.with_name(name))
+        assert "--certificate: found" in said and len(os.listdir(site.path.parent)) == 2
+
     def test_the_real_server_speaks_tls_with_it(self, site, served):
         said = site.run("certificate", "make")
         path, key = site.path.with_name("cert.pem"), site.path.with_name("key.pem")
@@ -495,6 +501,13 @@ class TestCertificate:
             certificate.make("x" * 64 + ".example")
 
 
+def test_a_domain_of_a_provider_is_added_with_a_warning(site):
+    said = site.run("domain", "add", "gmail.com")
+    assert "domain gmail.com added" in said and "warning: all addresses of gmail.com that no box here has" in said
+    assert "mailcfg domain set gmail.com --unknown relay" in said and "captain@gmail.com" in said
+    assert "warning" not in site.run("domain", "add", "web.de", "--dry-run")
+
+
 class TestNew:
     WORDS = ["new", "--hostname", "mail.yacht.example", "--domain", "yacht.example", "--box", "captain"]
 
@@ -515,6 +528,23 @@ class TestNew:
     def test_what_is_wrong_makes_no_file(self, nothing, words):
         nothing.run(*self.WORDS, *words, code=78)
         assert not nothing.path.exists()
+
+    @pytest.mark.parametrize("words, said", [
+        ([], "--domain: gmail.com is Gmail's, in which others have addresses, too; expected --unknown relay ("),
+        (["--unknown", "maybe"], "--unknown: found 'maybe'; expected refuse or relay"),
+        (["--unknown", "relay"], "--addresses: expected whole addresses, such as ourboat@gmail.com"),
+        (["--unknown", "relay", "--addresses", "ourboat@gmail.com, captain"], "--addresses: expected whole addresses"),
+    ])
+    def test_a_providers_domain_without_a_word_about_others(self, nothing, words, said):
+        assert said in nothing.run(*self.WORDS, "--domain", "gmail.com", *words, code=78)
+        assert not nothing.path.exists()
+
+    def test_a_providers_domain(self, nothing):
+        nothing.run(*self.WORDS, "--domain", "gmail.com", "--unknown", "relay", "--addresses", "ourboat@gmail.com")
+        assert nothing.site.domains == {"gmail.com": "relay"}
+        assert set(nothing.site.addresses) == {"ourboat@gmail.com", "postmaster@gmail.com"}
+        assert "\n0 wrong, " in nothing.run("check", "--file")
+        assert "warning" not in nothing.run("domain", "add", "fleet.example")
 
     def test_a_dry_run(self, nothing):
         assert "postmaster = captain" in nothing.run(*self.WORDS, "--dry-run")
@@ -553,6 +583,12 @@ class TestImport:
         assert said == ["bob: added",
                         f"{path}: ann: was not added: [boxes] ann addresses: cook@yacht.example belongs to "
                                       "box cook already"]
+        assert "ann" not in site.site.boxes and "bob" in site.site.boxes
+
+    def test_an_address_that_cannot_stand_in_mail_cfg(self, site, tmp_path):
+        path = self.file(tmp_path, "box,addresses,password", 'ann,"it\'s ""#1""@yacht.example",x', "bob,,y")
+        said = self.run(site, "csv", path, code=75)
+        assert said[0] == "bob: added" and f"{path}: ann: was not added: addresses: expected" in said[1]
         assert "ann" not in site.site.boxes and "bob" in site.site.boxes
 
     def test_the_people_of_a_machine(self, site, tmp_path):

@@ -480,16 +480,17 @@ def talk(boat, answers):
     return code, " ".join((said + rest).split())
 
 
-REST = [("Its priority", ""), ("largest message that it sends", ""), ("largest message that it fetches", ""),
-        ("What the line carries", "")]
+SIZES = [("largest message that it sends", ""), ("largest message that it fetches", "")]
+LINE, PRIORITY = ("What the line carries", ""), ("Its priority", "")
+BEGIN = ("Is the network always there", "n")
 WRITE = [("What now", "done"), ("Write this", "")]
 GSM = [
-    ("What now", "add a link"), ("A name for the link", "gsm"), ("What kind of link", "networkmanager"),
+    BEGIN, ("A name for the link", "gsm"), ("What kind of link", "networkmanager"),
     ("The connection of NetworkManager", "1"), ("The password for dialling", "Gr%g,se'cret"),
     ("Once more", "Gr%g,se'cret"), ("What shows that it is there", ""), ("When calls are allowed", "22:00-06:00"),
     ("Does a call cost", "time"), ("The currency", "EUR"), ("Charge for each call", "0.10"),
     ("Seconds of an increment", "20"), ("Charge for each increment begun", "0.15"), ("Charge for a minute", ""),
-    ("What a call costs at least", ""), ("What may be spent on it", "20 EUR a month"), *REST]
+    ("What a call costs at least", ""), ("What may be spent on it", "20 EUR a month"), *SIZES, LINE]
 
 
 def test_three_links(boat, machine):
@@ -498,14 +499,14 @@ def test_three_links(boat, machine):
         *GSM,
         ("What now", "add"), ("A name for the link", "marina"), ("What kind of link", "present"),
         ("What shows that it is there", "interface wlan7"), ("When calls are allowed", ""),
-        ("Does a call cost", ""), ("What may be spent on it", ""), *REST,
+        ("Does a call cost", ""), ("What may be spent on it", ""), PRIORITY, *SIZES,
         ("What now", "2"), ("A name for the link", "iridium"), ("What kind of link", "command"),
         ("The command that brings it up", "/usr/local/bin/dial up"), ("The command that brings it down",
                                                                       "/usr/local/bin/dial down"),
         ("What shows that it is there", ""), ("When calls are allowed", ""), ("Does a call cost", "octets"),
         ("The currency", "USD"), ("Charge for each call", ""), ("Charge for 1,000,000 octets", "9.50"),
         ("Octets a second that are charged", ""), ("What a call costs at least", ""), ("What may be spent on it", ""),
-        *REST[:3], ("What the line carries", "2.4"), ("How long an answer takes", "1.8"),
+        PRIORITY, *SIZES, ("What the line carries", "2.4"), ("How long an answer takes", "1.8"),
         ("What now", "which"), ("Which link now", "marina"), ("Another one behind it", "y"), ("Which link then", "gsm"),
         ("Another one behind it", "n"),
         ("What now", "schedule"), ("When amsd calls by itself", "*/30 * * * *"),
@@ -527,7 +528,8 @@ def test_three_links(boat, machine):
 def test_wrong_answers_and_the_way_back(boat, machine):
     """What is wrong is asked again, with what is expected; `<` goes back over the pages, `?` explains, `-` clears."""
     code, said = talk(boat, [
-        ("What now", "9"), ("What now", "add a link"), ("A name for the link", "any"), ("A name for the link", "a b"),
+        ("Is the network always there", "<"), ("What now", "9"), ("What now", "add a link"),
+        ("A name for the link", "any"), ("A name for the link", "a b"),
         ("A name for the link", "gsm"), ("What kind of link", "pigeon"), ("What kind of link", "?"),
         ("What kind of link", "command"), ("The command that brings it up", ""),
         ("The command that brings it down", "/bin/false"), ("What shows that it is there", "a look out of the window"),
@@ -552,7 +554,7 @@ def test_wrong_answers_and_the_way_back(boat, machine):
         ("What may be spent on it", "20 USD a month"),
         ("Does a call cost", ""), ("The currency", ""), ("Charge for each call", ""), ("Seconds of an increment", ""),
         ("Charge for a minute", ""), ("What a call costs at least", ""), ("What may be spent on it", "-"),
-        *REST,
+        *SIZES, LINE,
         ("What now", "change a link"), ("Which link", ""), ("What of gsm", "when calls are allowed"),
         ("When calls are allowed", "-"), ("What it carries", ""), *WRITE])
     assert code == 0
@@ -582,8 +584,10 @@ def test_a_tariff_of_another_kind_takes_the_place_of_the_old_one(boat):
 
 def test_nothing_stays_of_a_link_that_is_not_added_after_all(boat):
     before = boat.path.read_bytes()
-    code, said = talk(boat, [("What now", "add a link"), ("A name for the link", "gsm"), ("What kind of link", "<"),
-                             ("What now", "")])
+    code, said = talk(boat, [
+        BEGIN, ("A name for the link", "<"), BEGIN, ("A name for the link", "gsm"), ("What kind of link", "<"),
+        ("Is the network always there", "<"), ("What now", "add a link"), ("A name for the link", "gsm"),
+        ("What kind of link", "<"), ("What now", "")])
     assert code == 0 and "Written" not in said and boat.path.read_bytes() == before
 
 
@@ -603,14 +607,40 @@ def test_a_link_is_added_to_those_in_use_if_asked(boat):
     talk(boat, [("What now", "add a link"), ("A name for the link", "shore"), ("What kind of link", "always"),
                 ("When calls are allowed", ""), ("Does a call cost", "<"), ("When calls are allowed", "<"),
                 ("What kind of link", ""), ("When calls are allowed", ""), ("Does a call cost", ""),
-                ("What may be spent on it", ""), *REST, ("Use shore too", "y"), *WRITE])
+                ("What may be spent on it", ""), PRIORITY, *SIZES, ("Use shore too", "y"), *WRITE])
     assert boat.site.calls["use"] == ["vsat", "shore"]
 
 
 def test_without_a_link(boat):
-    _, said = talk(boat, [*(("What now", entry) for entry in ("which", "change", "rename", "delete", "trial")),
+    entries = ("which", "change", "rename", "delete", "trial")
+    _, said = talk(boat, [("Is the network always there", "<"), *(("What now", entry) for entry in entries),
                           ("What now", "")])
     assert said.count("There is no link yet.") == 5
+
+
+def test_a_network_that_is_always_there_needs_no_link(boat):
+    before = boat.path.read_bytes()
+    code, said = talk(boat, [("Is the network always there", "?"), ("Is the network always there", "")])
+    assert code == 0 and "nothing more is needed" in said and "What now" not in said
+    assert boat.path.read_bytes() == before and list(boat.site.links) == ["network"]
+
+
+def test_one_link_that_costs_nothing_has_few_questions(boat):
+    code, _ = talk(boat, [BEGIN, ("A name for the link", "marina"), ("What kind of link", "present"),
+                          ("What shows that it is there", "interface wlan7"), ("When calls are allowed", ""),
+                          ("Does a call cost", ""), *WRITE])
+    assert code == 0 and boat.site.links["marina"]["probe"] == "interface wlan7"
+
+
+def test_what_was_said_of_a_link_is_asked_again_whether_of_use_or_not(boat):
+    boat.links(shore={"type": "always", "budget": "5 MB a month", "rate": "64"})
+    talk(boat, [("What now", "change a link"), ("Which link", ""), ("What of shore", ""), ("What kind of link", ""),
+                ("When calls are allowed", ""), ("Does a call cost", ""), ("What may be spent on it", "9 MB a month"),
+                ("What the line carries", "128"), ("What now", "change a link"), ("Which link", ""),
+                ("What of shore", "speed"), PRIORITY, *SIZES, ("Seconds that a call may take", ""), LINE,
+                ("How long an answer takes", ""), *WRITE])
+    assert boat.site.links["shore"]["rate"] == (128000, 128000)
+    assert boat.site.links["shore"]["budget"] == [("9", "MB", "month")]
 
 
 def test_a_trial_call_in_the_dialogue(boat, line):
@@ -626,8 +656,31 @@ def test_a_trial_call_after_a_change_comes_when_it_is_written(boat, line):
     line.play("busy")
     code, said = talk(boat, [("What now", "schedule"), ("When amsd calls by itself", "06:00-22:00"),
                              ("Whose mail may be urgent", ""), ("What now", "trial call"), ("Which link", ""),
-                             ("It dials gsm", ""), *WRITE])
-    assert code == 75 and said.index("Written") < said.index("the line is busy") and not line.is_up("networkmanager")
+                             ("It dials gsm", ""), ("Write this", ""), ("What now", "")])
+    assert code == 0 and said.index("Written") < said.index("the line is busy") and not line.is_up("networkmanager")
+    assert "The trial call did not end well" in said
+
+
+def test_without_writing_there_is_no_trial_call(boat, line):
+    dialled(boat, "networkmanager")
+    before = boat.path.read_bytes()
+    talk(boat, [("What now", "schedule"), ("When amsd calls by itself", "06:00-22:00"),
+                ("Whose mail may be urgent", ""), ("What now", "trial call"), ("Which link", ""), ("It dials gsm", ""),
+                ("Write this", "n"), ("Forget", "y"), ("What now", "")])
+    assert line.attempts == [] and boat.path.read_bytes() == before
+
+
+def test_whoever_leaves_after_a_trial_call_is_told_what_holds(boat, line):
+    dialled(boat, "networkmanager")
+    terminal = Terminal(boat.path)
+    for each in [("What now", "schedule"), ("When amsd calls by itself", "06:00-22:00"),
+                 ("Whose mail may be urgent", ""), ("What now", "trial call"), ("Which link", ""), ("It dials gsm", ""),
+                 ("Write this", "")]:
+        terminal.answer(*each)
+    terminal.wait_for("What now")
+    terminal.press("\x04")
+    code, said = terminal.end()
+    assert code == 64 and "Nothing more was written." in said and boat.site.calls["schedule"] == "06:00-22:00"
 
 
 def test_ctrl_c_in_a_trial_call_leaves_the_dialogue_alive(boat, line):

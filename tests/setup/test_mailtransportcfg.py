@@ -16,7 +16,7 @@ from pexpect.fdpexpect import fdspawn
 
 from amsmail.program import mailtransportcfg
 from amsmail.program.mailtransportcfg_dialogue import backlog_choices
-from amsmail.setup import discover
+from amsmail.setup import discover, presets
 from amsmail.setup.discover import Found
 from amsmail.setup.providers import Offer
 from amsmail.setup.trial import Trial
@@ -359,12 +359,12 @@ def _be_the_program(arguments):
         os._exit(code)
 
 
-def by_hand(host, port, shore, user="owner", password=PASSWORD):
-    """A server that nothing is known of."""
+def by_hand(host, port, shore, user="owner", password=PASSWORD, login=()):
+    """A server that nothing is known of; `login` what is asked about the relay's."""
     return [
         ("special port, or a certificate of its own", "y"), ("The provider's server", host), ("Encryption", "implicit"),
-        ("Its port", port), ("fingerprint", ""), ("authorities", shore.certificate.authority), ("user name", user),
-        ("The password there", password), ("Once more", password),
+        ("Its port", port), ("fingerprint", ""), ("authorities", shore.certificate.authority), *login,
+        ("user name", user), ("The password there", password), ("Once more", password),
     ]
 
 
@@ -401,7 +401,7 @@ def test_a_first_set_up_by_the_program_itself(path, shore):
     code, said = terminal.end(), terminal.said
     assert code == 0, said
     assert "The login as owner was refused: 535" in said and "relay: works" in said and "account owner: works" in said
-    assert re.search(r"1 all +all 12 messages, 1[0-9]+ kB", said) and re.search(r"newest 10 +1[0-9]+ kB", said)
+    assert re.search(r"1 all +12 messages, 1[0-9]+ kB", said) and re.search(r"newest 10 +1[0-9]+ kB", said)
     assert PASSWORD not in said and "password = (not shown)" in said
     assert relay_of(path)["password"] == PASSWORD and relay_of(path)["ca_file"] == str(shore.certificate.authority)
     owner = accounts(path)["owner"]
@@ -473,8 +473,9 @@ def test_wrong_answers_are_asked_again_and_back_goes_back(path):
         ("The password there", PASSWORD), ("Once more", PASSWORD), ("Try it now", "n"),
         ("account at a provider to fetch from", ""), ("address there", ""), ("A name for the account", "Captain"),
         ("A name for the account", "one"), ("Is that right", "<"), ("A name for the account", "<"),
-        ("address there", ""), ("A name for the account", "two"), ("Is that right", ""), ("user name", ""),
-        ("The password there", PASSWORD), ("Once more", PASSWORD), ("Try it now", "n"), ("The box here", "9"),
+        ("address there", ""), ("A name for the account", "two"), ("Is that right", ""),
+        ("The same login as the relay's (captain@gmail.com)", "?"), ("The same login", "n"), ("user name", "<"),
+        ("The same login", ""), ("Try it now", "<"), ("The same login", ""), ("Try it now", "n"), ("The box here", "9"),
         ("box here that its mail goes to [captain]", ""), ("put it straight", "n"),
         ("What becomes of a message", "burn"),
         ("What becomes of a message", "keep 9 days"), ("first call takes", "some"), ("first call takes", "none"),
@@ -489,6 +490,7 @@ def test_wrong_answers_are_asked_again_and_back_goes_back(path):
                   "expected delete, keep, or keep N days", "expected all, none, or newest N"):
         assert words.replace(" ", "") in re.sub(r"\s", "", terminal.said), words
     assert list(accounts(path)) == ["two"] and relay_of(path)["user"] == "captain@gmail.com"
+    assert (accounts(path)["two"]["user"], accounts(path)["two"]["password"]) == ("captain@gmail.com", PASSWORD)
     assert (accounts(path)["two"]["after"], accounts(path)["two"]["backlog"]) == (0, 3)
     assert "addresses = cook, cook@gmail.com    # hers" in path.read_text()
 
@@ -553,8 +555,9 @@ def test_what_the_dns_says_is_used_if_the_person_says_so(path, monkeypatch):
         ("provider that sends our mail on", ""), ("address there", "owner@shore.example"), ("Ask the DNS", ""),
         ("Is that right", ""), ("user name", ""), ("The password there", "x"), ("Once more", "x"), ("Try it now", "n"),
         ("account at a provider to fetch from", ""), ("address there", ""), ("A name for the account", ""),
-        ("Ask the DNS", ""), ("May it get the password", "?"), ("May it get the password", ""), ("Protocol", "pop3"),
-        ("special port", ""), ("The provider's server", ""), ("Encryption", ""), ("user name", ""),
+        ("May it get the password", "?"), ("May it get the password", ""), ("Protocol", "pop3"),
+        ("special port", ""), ("The provider's server", ""), ("Encryption", ""), ("The same login", "n"),
+        ("user name", ""),
         ("The password there", "x"), ("Once more", "x"), ("Try it now", "n"), ("The box here", "captain"),
         ("put it straight", ""), ("What becomes", ""), ("first call takes", ""), ("rare questions", ""),
         ("One more account", "n"), ("Write this", "")])
@@ -562,12 +565,22 @@ def test_what_the_dns_says_is_used_if_the_person_says_so(path, monkeypatch):
     assert (relay_of(path)["host"], accounts(path)["owner"]["host"]) == ("smtp.shore.example", "pop.shore.example")
 
 
+@pytest.mark.parametrize("host, other, are", [
+    ("smtp.shore.example", "imap.shore.example", True), ("mail.shore.example", "mail.shore.example", True),
+    ("smtp-mail.outlook.com", "outlook.office365.com", True), ("smtp.gmail.com", "IMAP.gmail.com", True),
+    ("smtp.shore.example", "imap.bay.example", False), ("shore.example", "bay.example", False),
+    ("localhost", "otherhost", False), ("", "", False),
+])
+def test_whether_two_servers_are_of_one_provider(host, other, are):
+    assert presets.are_of_one(host, other) == are
+
+
 def test_a_first_call_is_offered_only_with_sizes_that_are_known():
     few = Trial(True, (), 3, 600, (100, 200, 300))
-    assert backlog_choices(few) == (("all", "all 3 messages, 600 octets"), ("none", "only what comes from now on"))
+    assert backlog_choices(few) == (("all", "3 messages, 600 octets"), ("none", "only what comes from now on"))
     many = Trial(True, (), 5000, None, tuple([2000] * 60))
     assert backlog_choices(many) == (
-        ("all", "all 5000 messages"), ("none", "only what comes from now on"), ("newest 10", "20 kB; any number"),
+        ("all", "5000 messages"), ("none", "only what comes from now on"), ("newest 10", "20 kB; any number"),
         ("newest 50", "100 kB; any number"))
     assert backlog_choices(Trial(True, ())) == backlog_choices(None) == ()
 

@@ -218,7 +218,7 @@ def mailcfg(*words, stdin=""):
 def test_mailcfg_check(good):
     done = mailcfg("check", "--file", good)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "fine: 2 boxes, 9 addresses, 1 accounts, 1 links; relay smtp.provider.example" in done.stdout
+    assert "fine: 2 boxes, 9 addresses, 1 account, 1 link; relay smtp.provider.example" in done.stdout
     good.write_text("schema = 3\n")
     done = mailcfg("check", "--file", good)
     assert done.returncode == 78 and f"{good}:1: schema: found '3'" in done.stderr

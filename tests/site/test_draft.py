@@ -1,6 +1,7 @@
 """Changing mail.cfg: nothing wrong is written, nobody's change is lost, and a crash leaves the old file or the new."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from amsmail.site.draft import Conflict, Draft, edit
 from amsmail.store import durable
 from amsmail.store.locks import Lock
 from tests.real.packages import Unavailable
-from tests.real.process import mail_account
+from tests.real.process import mail_account, public_folder
 from tests.store.disk import Crash, Disk
 
 TEXT = """\
@@ -90,6 +91,22 @@ def test_what_root_writes_stays_its_owners(path):
     edit(path, {BOX: "chef"})
     assert {(file.name, file.stat().st_uid, file.stat().st_gid) for file in path.parent.iterdir()} == {
         (name, owner.pw_uid, owner.pw_gid) for name in ("mail.cfg", "mail.cfg.previous", "mail.cfg.lock")}
+
+
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+def test_a_lock_that_leads_to_another_file_does_not_give_that_file_away(path, link):
+    if os.geteuid():
+        raise Unavailable("root", "only root can give files away")
+    owner = mail_account()
+    os.chown(path, owner.pw_uid, owner.pw_gid)
+    other = path.with_name("shadow")
+    other.write_text("of root")
+    link(path.with_name("mail.cfg.lock"), other)
+    try:
+        edit(path, {BOX: "chef"})
+    except ConfigError as error:
+        assert "cannot be written" in str(error) and "mail.cfg.lock" in str(error)
+    assert other.stat().st_uid == 0 and other.read_text() == "of root"
 
 
 def test_a_link_stays_a_link(path, tmp_path):
@@ -265,6 +282,40 @@ class TestANewFile:
         path.unlink()
         with pytest.raises(ConfigError, match="there is no such file; `mailcfg` makes one"):
             Draft(path)
+
+    def test_one_in_a_folder_that_is_not_open_may_be_there(self):
+        if os.geteuid():
+            raise Unavailable("root", "only root can become somebody who may not look")
+        with public_folder() as folder:
+            path = folder / "etc" / "mail.cfg"
+            path.parent.mkdir(mode=0o700)
+            path.write_text(TEXT)
+            os.seteuid(mail_account().pw_uid)
+            try:
+                for lines in None, TEXT.splitlines():
+                    with pytest.raises(ConfigError, match="cannot be read or written: Permission denied"):
+                        Draft(path, lines)
+            finally:
+                os.seteuid(0)
+
+
+@pytest.mark.parametrize("key", ["password", '"password"', "'password'", '"password" '])
+def test_a_password_with_its_key_in_quotes_is_in_no_diff(path, key):
+    edit(path, {("relay", "host"): "smtp.provider.example"})
+    path.write_text(path.read_text() + f"user = yacht\n{key}= tell nobody\n")
+    draft = Draft(path)
+    draft.set(("relay", "user"), "ship")
+    draft.set(("relay", "password"), "tell nobody else")
+    assert "tell" not in "\n".join(draft.diff()) and "(not shown)" in "\n".join(draft.diff())
+
+
+def test_what_is_no_text_is_not_written_nor_any_file_with_it(path):
+    draft, other = Draft(path), str(path.with_name("key.pem"))
+    with pytest.raises(ValueError, match="UTF-8"):
+        draft.set(BOX, "caf\udce9")
+    draft.put_file(other, b"x")
+    draft.lines.append("# caf\udce9")
+    assert "UTF-8" in refused(draft) and not os.path.exists(other)
 
 
 def test_passwords_are_in_no_diff(path):

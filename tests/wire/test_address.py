@@ -15,7 +15,7 @@ _labels = st.from_regex(r"[a-zA-Z0-9ü]([a-zA-Z0-9-]{0,5}[a-zA-Z0-9])?", fullmat
 _domains = (st.lists(_labels, min_size=1, max_size=4).map(".".join) | st.ip_addresses(v=4).map("[{}]".format)
             | st.ip_addresses(v=6).map("[IPv6:{}]".format))
 addresses = st.builds(Address, _locals.filter(lambda text: len(text.encode()) <= 64), _domains)
-_pieces = list('<>@",:;.[]\\ ') + ["a", "IPv6:", "::", "ü", "postmaster", "\0"]
+_pieces = list('<>@",:;.[]\\ ') + ["a", "IPv6:", "::", "ü", "postmaster", "\0", "\udce9"]
 _texts = st.text(max_size=40) | st.lists(st.sampled_from(_pieces), max_size=20).map("".join)
 
 
@@ -33,6 +33,13 @@ def test_wrong_text_raises_address_error_and_nothing_else(text):
             parse(text)
         except AddressError as error:
             assert "\n" not in str(error) and "\r" not in str(error)
+
+
+@pytest.mark.parametrize("text", ["caf\udce9@yacht.example", '"caf\udce9"@yacht.example', "cook@yach\udce9.example"])
+def test_what_is_no_text_is_no_address(text):
+    """As arguments in another character set come out of the operating system."""
+    with pytest.raises(AddressError):
+        parse_address(text)
 
 
 @given(_texts)

@@ -126,6 +126,11 @@ def test_what_is_refused_in_words(data, why):
         _read(data, b"\r\n")
 
 
+def test_a_line_without_an_end_is_refused_while_it_comes():
+    with pytest.raises(ImapError, match="a line of more than"):
+        _read(*[b"* OK " + b"y" * 30000] * 3)
+
+
 def test_many_responses_do_not_add_up_to_one_that_is_too_large():
     assert len(_read(b"* X {60000}\r\n" + b"x" * 60000 + b"\r\n", *[b"* X " + b"y" * 60000 + b"\r\n"] * 9)) == 10
 

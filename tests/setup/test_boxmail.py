@@ -1,0 +1,155 @@
+"""What becomes of a box's mail where something is in the way: an old mistake in mail.cfg, a mailcheck that runs, what a
+crash left, what was imported, and a new box with the name of an old one."""
+
+import os
+
+import pytest
+
+from amsmail.program import boxes
+from amsmail.setup import boxmail
+from amsmail.store.dropbox import Draft, new_uid
+from amsmail.store.locks import Busy
+from amsmail.store.seen import Seen
+from amsmail.store.spool import Spool
+from tests.setup.test_mailcfg import MESSAGE, Site
+
+
+@pytest.fixture
+def site(tmp_path, capsys, monkeypatch):
+    return Site(tmp_path, capsys, monkeypatch)
+
+
+def journal(site, box):
+    """What was imported into a box."""
+    return set(Seen(site.spool.state("seen", f"import+{box}")))
+
+
+def note(site, box, *keys):
+    for key in keys:
+        Seen(site.spool.state("seen", f"import+{box}")).add(key, 1)
+
+
+class TestAnOldMistake:
+    @pytest.fixture
+    def mistaken(self, site):
+        site.path.write_text(site.path.read_text().replace("[calls]", "[calls]\nno_such_key = 1"))
+        return site
+
+    @pytest.mark.parametrize("words, there", [
+        (["rename", "cook", "chef"], "chef"), (["delete", "cook", "--mail", "give", "--to", "captain"], "captain")])
+    def test_hinders_no_mail(self, mistaken, words, there):
+        name = mistaken.deliver("cook")
+        assert f"1 message moved into box {there}" in mistaken.run("box", *words)
+        assert (mistaken.mail(there), mistaken.mail("cook")) == ([name], [])
+
+    def test_hinders_no_adopting(self, mistaken):
+        name = mistaken.deliver("stoker")
+        mistaken.run("box", "adopt", "stoker", "--to", "cook")
+        assert mistaken.mail("cook") == [name]
+
+    def test_in_the_name_of_the_spool_is_said(self, site, capsys):
+        site.path.write_text(site.path.read_text().replace("spool = ", "spool = not/absolute"))
+        assert boxes.settle(site.path, "stoker", "give", "cook") == 75
+        said = capsys.readouterr().err
+        assert "[site] spool: found" in said and "mailcfg box adopt stoker --to BOX" in said
+
+
+class TestWhatIsUnderWay:
+    @pytest.mark.parametrize("words", [["rename", "cook", "chef"], ["delete", "cook", "--mail", "remove"]])
+    def test_mailcheck_runs(self, site, words):
+        name = site.deliver("cook")
+        with site.spool.lock("mailcheck"):
+            said = site.run("box", *words, code=75)
+        assert "mailcheck or an import runs right now" in said and "mailcfg box adopt cook --to BOX" in said
+        assert site.mail("cook") == [name]
+
+    def test_mail_stays_all_the_same(self, site):
+        site.deliver("cook")
+        with site.spool.lock("mailcheck"):
+            assert "1 message in the spool" in site.run("box", "delete", "cook")
+
+    def test_what_a_crash_of_a_call_left_moves_along(self, site):
+        draft = Draft(site.spool.box("cook").path, new_uid("h"))
+        draft.write(MESSAGE)
+        draft.seal()
+        Seen(site.spool.state("seen", "galley")).add("7/1", 1, os.path.relpath(draft.final, site.spool.path))
+        assert "1 message moved" in site.run("box", "rename", "cook", "chef")
+        assert site.mail("chef") == [f"new/{draft.name}"]
+
+    def test_both_locks_are_given_back(self, site):
+        site.run("box", "rename", "cook", "chef")
+        for name in "mailcheck", "box-cook":
+            try:
+                site.spool.lock(name).release()
+            except Busy:
+                pytest.fail(f"{name} is locked still")
+
+
+class TestWhatWasImported:
+    def test_is_known_of_the_renamed_box(self, site):
+        note(site, "cook", "a.1", "b.1")
+        site.run("box", "rename", "cook", "chef")
+        assert (journal(site, "chef"), journal(site, "cook")) == ({"a.1", "b.1"}, set())
+
+    def test_is_known_of_the_box_that_adopts(self, site):
+        note(site, "stoker", "a.1")
+        site.run("box", "adopt", "stoker", "--to", "cook")
+        assert journal(site, "cook") == {"a.1"}
+
+    def test_of_one_box_hides_nothing_from_another(self, site):
+        note(site, "cook", "a.1")
+        note(site, "captain", "b.1")
+        site.run("box", "delete", "cook", "--mail", "give", "--to", "captain")
+        assert (journal(site, "captain"), journal(site, "cook")) == ({"b.1"}, set())
+
+    def test_is_forgotten_with_the_mail_and_kept_with_it(self, site):
+        note(site, "cook", "a.1")
+        site.run("box", "delete", "cook")
+        assert journal(site, "cook") == {"a.1"}
+        site.run("box", "add", "cook")
+        site.run("box", "delete", "cook", "--mail", "remove")
+        assert journal(site, "cook") == set()
+
+
+class TestANewBoxWithAnOldName:
+    def test_has_its_mail_and_that_is_said(self, site):
+        site.deliver("stoker")
+        said = site.run("box", "add", "stoker")
+        assert "boxes/stoker holds 1 message of an earlier box of that name: in the new box now" in said
+        assert "holds" not in site.run("box", "add", "mate")
+
+    def test_not_if_nothing_is_written(self, site):
+        site.deliver("stoker")
+        assert "holds" not in site.run("box", "add", "stoker", "--dry-run")
+
+    def test_nor_of_a_box_that_came_to_nothing(self, site, capsys):
+        site.deliver("stoker")
+        assert boxes.tell_of_earlier(site.path, "stoker") == 0 and not capsys.readouterr().out
+
+    def test_a_box_that_is_renamed_to_it(self, site):
+        site.deliver("chef")
+        assert "boxes/chef holds 1 message of an earlier box" in site.run("box", "rename", "cook", "chef")
+
+
+def test_strays_are_folders_that_a_box_could_have(site, tmp_path):
+    site.deliver("stoker")
+    site.deliver("No Name")
+    (tmp_path / "spool/boxes/file").write_text("x")
+    Spool(str(tmp_path / "spool"), "h").box("mate").make()
+    assert boxmail.strays(site.site) == {"stoker": 1}
+
+
+class TestTheWholeInternet:
+    @pytest.mark.parametrize("words, what", [
+        (["network", "add", "0.0.0.0/0"], "0.0.0.0/0: that is the whole Internet: anybody may send through"),
+        (["site", "set", "--relay-from", "10.0.0.0/8, ::/0"], "::/0: that is the whole Internet"),
+        (["network", "add", "128.0.0.0/1"], "a large part of the Internet: anybody may send through this server"),
+        (["certificate", "set", "--cleartext-login-from", "0.0.0.0/0"], "passwords may be read on the way")])
+    def test_is_warned_of(self, site, words, what):
+        assert what in site.run(*words)
+
+    @pytest.mark.parametrize("words", [
+        ["network", "add", "192.168.7.0/24"], ["network", "add", "198.51.100.0/24"],
+        ["certificate", "set", "--cleartext-login-from", "fd00:1::/32"], ["site", "set", "--postmaster", "cook"]])
+    def test_what_may_be_ones_own_is_not(self, site, words):
+        assert "warning" not in site.run(*words)
