@@ -78,6 +78,15 @@ class Command:
         if problems:
             raise ConfigError(problems)
 
+    def two_names(self):
+        """(the name of a section that is there, a name that it may get).  Raises ConfigError."""
+        if len(self.names) != 2:
+            raise ConfigError(["expected the old name and the new one"])
+        old, new = self.names
+        self.check(old)
+        self.check(new, is_there=False)
+        return old, new
+
     def check_used(self):
         """Raises ConfigError where values were given and not put."""
         if self.values and not self._is_put:
@@ -88,6 +97,8 @@ class Command:
         """Writes the draft, or with --dry-run only says how it would change.  Gives the exit code.  Raises ConfigError,
         also where the verb had no use for an option of the form."""
         self.check_used()
+        if "--json" in self.flags:
+            raise ConfigError(["--json: of no use here; only list takes it"])
         if not self.draft.is_changed:
             print(f"{self.draft.path}: nothing to change")
         elif "--dry-run" in self.flags:
@@ -107,6 +118,8 @@ class Command:
 def list_all(command):
     """What is set: for people, or with --json for machines."""
     command.check_used()
+    if command.names:
+        raise ConfigError([f"{command.names[0]!r}: of no use here; list shows every {command.form.noun}"])
     form, draft = command.form, command.draft
     found = {name: _shown(form, draft, name) for name in (draft.names(form.section) if form.has_names else [""])}
     if "--json" in command.flags:
@@ -156,11 +169,7 @@ def _delete(command):
 
 
 def _rename(command):
-    if len(command.names) != 2:
-        raise ConfigError(["expected the old name and the new one"])
-    old, new = command.names
-    command.check(old)
-    command.check(new, is_there=False)
+    old, new = command.two_names()
     command.draft.rename((command.form.section, old), new)
     return command.finish(f"{command.draft.path}: {command.form.noun} {old} is called {new} now")
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from amsmail.program import boxes, certificates, configuring, options
+from amsmail.program import boxes, certificates, configuring, mailcfg_domains, options
 from amsmail.program.configuring import Noun
 from amsmail.setup import boxmail
 from amsmail.setup.forms import FORMS
@@ -69,11 +69,7 @@ def _box_add(command):
 
 def _box_rename(command):
     """Renames a box, with what refers to it; its mail moves along."""
-    if len(command.names) != 2:
-        raise ConfigError(["expected the old name and the new one"])
-    old, new = command.names
-    command.check(old)
-    command.check(new, is_there=False)
+    old, new = command.two_names()
     boxes.rename(command.draft, old, new)
     code = command.finish(f"{command.draft.path}: box {old} is called {new} now")
     if "--dry-run" in command.flags:
@@ -123,6 +119,19 @@ def _domain_add(command):
     for finding in found:
         print(f"warning: {finding.found}\n         {finding.remedy}")
     return code
+
+
+def _domain_rename(command):
+    old, new = command.two_names()
+    mailcfg_domains.rename(command.draft, old, new)
+    return command.finish(f"{command.draft.path}: domain {old} is called {new} now, in the boxes' addresses too")
+
+
+def _domain_delete(command):
+    name = command.one_name()
+    command.draft.drop(("domains", name))
+    return command.finish("\n".join([f"{command.draft.path}: domain {name} deleted",
+                                     *mailcfg_domains.still_here(command.draft, name)]))
 
 
 # Networks
@@ -325,7 +334,7 @@ NOUNS = {
     "limits": Noun(FORMS["limits"]),
     "certificate": Noun(FORMS["certificate"], {"make": _certificate_make, "set": _set_networks}),
     "queue": Noun(FORMS["queue"]),
-    "domain": Noun(FORMS["domain"], {"add": _domain_add}),
+    "domain": Noun(FORMS["domain"], {"add": _domain_add, "rename": _domain_rename, "delete": _domain_delete}),
     "box": Noun(FORMS["box"], {"list": _list, "add": _box_add, "lock": _lock, "unlock": _unlock,
                                "rename": _box_rename, "delete": _box_delete, "adopt": _adopt}),
     "network": Noun(FORMS["site"].but(noun="network"), {

@@ -259,6 +259,7 @@ def _new_domain(talk, draft):
 def _delete_domain(talk, draft):
     if name := _pick(talk, draft, FORMS["domain"]):
         draft.drop(("domains", name))
+        talk.say(*mailcfg_domains.still_here(draft, name))
 
 
 def _form(noun):

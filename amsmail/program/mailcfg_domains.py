@@ -1,4 +1,5 @@
-"""What mailcfg's dialogue asks about a domain: who else has addresses in it, and which ones our boxes have."""
+"""Domains: who else has addresses in one, which ones our boxes have, and what becomes of these when it is renamed or
+deleted."""
 
 from amsmail.setup import presets
 from amsmail.setup.forms import FORMS
@@ -16,6 +17,27 @@ def others(talk, draft, domain):
         hint="Yes: what is for them goes to the provider, as where the domain is Gmail's, or colleagues ashore are in "
         "it.  No: all of the domain is here, and an address that no box here has is refused.")
     draft.set(keys, "relay" if are_there else None)
+
+
+def rename(draft, old, new):
+    """Gives a domain another name in the draft, also in the addresses of the boxes."""
+    draft.rename(("domains", old), new)
+    for box in draft.names("boxes"):
+        words = _words(draft.value(_BOX.keys(box, "addresses")))
+        if any(_domain(word) == old.casefold() for word in words):
+            draft.set(_BOX.keys(box, "addresses"), ", ".join(
+                f"{word.rpartition('@')[0]}@{new}" if _domain(word) == old.casefold() else word for word in words))
+
+
+def still_here(draft, domain):
+    """In words, which addresses in a domain that is none of this site's stay with our boxes: their mail does not go to
+    the provider."""
+    return [f"{word} stays an address of box {box}: mail from here to it stays here" for box in draft.names("boxes")
+            for word in _words(draft.value(_BOX.keys(box, "addresses"))) if _domain(word) == domain.casefold()]
+
+
+def _domain(address):
+    return address.rpartition("@")[2].casefold() if "@" in address else ""
 
 
 def shared(draft):

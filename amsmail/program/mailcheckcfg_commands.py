@@ -31,11 +31,7 @@ def _add(command):
 
 
 def _rename(command):
-    if len(command.names) != 2:
-        raise ConfigError(["expected the old name and the new one"])
-    old, new = command.names
-    command.check(old)
-    command.check(new, is_there=False)
+    old, new = command.two_names()
     _check_name(new)
     linking.check_is_down(command.draft, old)
     linking.rename(command.draft, old, new)

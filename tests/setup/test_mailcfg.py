@@ -508,6 +508,29 @@ def test_a_domain_of_a_provider_is_added_with_a_warning(site):
     assert "warning" not in site.run("domain", "add", "web.de", "--dry-run")
 
 
+def test_a_domain_that_is_renamed_takes_the_addresses_along(site):
+    site.run("domain", "add", "fleet.example")
+    site.run("box", "set", "cook", "--addresses", "cook, galley@Fleet.example, cook@shore.example")
+    assert "in the boxes' addresses too" in site.run("domain", "rename", "fleet.example", "armada.example")
+    assert site.site.addresses["galley@armada.example"] == "cook" and "galley@fleet.example" not in site.site.addresses
+    assert site.site.addresses["cook@shore.example"] == "cook" and "armada.example" in site.site.domains
+
+
+def test_what_stays_of_a_domain_that_is_deleted_is_said(site):
+    """An address of a box is local whatever its domain: that may be wanted."""
+    site.run("domain", "add", "fleet.example")
+    site.run("box", "set", "cook", "--addresses", "cook, galley@fleet.example")
+    assert "galley@fleet.example stays an address of box cook" in site.run("domain", "delete", "fleet.example")
+    assert site.site.addresses["galley@fleet.example"] == "cook"
+
+
+@pytest.mark.parametrize("words", [
+    ["box", "list", "cook"], ["site", "list", "extra"], ["box", "add", "mate", "--json"],
+    ["network", "add", "10.1.0.0/16", "--json"], ["box", "lock", "cook", "--json"]])
+def test_what_a_verb_has_no_use_for_is_refused(site, words):
+    assert "of no use here" in site.run(*words, code=78)
+
+
 class TestNew:
     WORDS = ["new", "--hostname", "mail.yacht.example", "--domain", "yacht.example", "--box", "captain"]
 
