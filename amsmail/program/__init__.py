@@ -1,1 +1,1 @@
-"""Floor 4: the programs."""
+"""Floor 5: the programs."""

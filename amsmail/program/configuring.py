@@ -118,8 +118,8 @@ class Command:
 def list_all(command):
     """What is set: for people, or with --json for machines."""
     command.check_used()
-    if command.names:
-        raise ConfigError([f"{command.names[0]!r}: of no use here; list shows every {command.form.noun}"])
+    if unused := [*command.names, *sorted(command.flags - {"--json"}), *command.given]:
+        raise ConfigError([f"{unused[0]}: of no use here; list shows every {command.form.noun}"])
     form, draft = command.form, command.draft
     found = {name: _shown(form, draft, name) for name in (draft.names(form.section) if form.has_names else [""])}
     if "--json" in command.flags:

@@ -192,6 +192,10 @@ def _without(found, network):
     return [each for each in found if each != network]
 
 
+def _no_set(_command):
+    raise ConfigError(["network: expected list, add or delete; what else [site] says: mailcfg site set"])
+
+
 # The certificate
 
 def _certificate_make(command):
@@ -248,15 +252,15 @@ def _are_whole(addresses):
     return bool(words) and all("@" in word for word in words)
 
 
-# What mailcfg could do before there was a dialogue, and the imports
+# Verbs without a noun
 
 def _check(arguments, usage, default):
     """The doctor; with --file, of mail.cfg alone.  Mistakes in mail.cfg itself are told on standard error, as by every
     program, or with --json in the list."""
     from amsmail.setup import doctor
     from amsmail.setup.check_world import WRONG, World, wrong
-    flags, _, words = options.parse(usage, arguments, ("--file", "--json"))
-    path = options.one_path(usage, words, default)
+    flags, pairs, words = options.parse(usage, arguments, ("--file", "--json"), ("--config",))
+    path = options.one_path(usage, words, dict(pairs).get("--config", default))
     site, mistakes = None, []
     try:
         site = config.load(path)
@@ -290,11 +294,11 @@ def _print(findings):
 def _password(arguments, usage, default):
     """Hashes a password, and prints the hash or puts it into mail.cfg as a box's password."""
     from amsmail.site import passwords
-    flags, pairs, words = options.parse(usage, arguments, ("--stdin",), ("--box",))
+    flags, pairs, words = options.parse(usage, arguments, ("--stdin",), ("--box", "--config"))
     box = dict(pairs).get("--box")
     if words and not box:
         options.wrong(usage, "mail.cfg is of use only with --box")
-    path = options.one_path(usage, words, default)
+    path = options.one_path(usage, words, dict(pairs).get("--config", default))
     draft = Draft(path) if box else None
     if box and box not in draft.names("boxes"):
         raise ConfigError([f"{path}: [boxes]: there is no box {box!r}"])
@@ -338,6 +342,6 @@ NOUNS = {
     "box": Noun(FORMS["box"], {"list": _list, "add": _box_add, "lock": _lock, "unlock": _unlock,
                                "rename": _box_rename, "delete": _box_delete, "adopt": _adopt}),
     "network": Noun(FORMS["site"].but(noun="network"), {
-        "list": _network_list, "add": _network(_with), "delete": _network(_without)}),
+        "list": _network_list, "add": _network(_with), "delete": _network(_without), "set": _no_set}),
 }
 _VERBS = {"new": _new, "check": _check, "password": _password, "import": _import}

@@ -219,7 +219,7 @@ def _change_box(talk, draft):
 
 
 def _rename_box(talk, draft):
-    """Its mail must move along, which only the command does, behind the writing."""
+    """Its mail moves along once mail.cfg is written."""
     if name := _pick(talk, draft, FORMS["box"]):
         new = _name(talk, draft, FORMS["box"], now=name)
         if new != name:

@@ -5,7 +5,7 @@ from itertools import accumulate
 from amsmail.program import configuring
 from amsmail.setup import presets, trials
 from amsmail.setup.accountstate import AccountDraft
-from amsmail.setup.dialogue import Back, Left
+from amsmail.setup.dialogue import SKIPPED, Back, Left
 from amsmail.setup.forms import FORMS
 from amsmail.setup.providers import Providers
 from amsmail.site import rules
@@ -19,7 +19,6 @@ _NEXT = ("Next: mailcheckcfg (the links), and `mailcfg check`, which finds what 
 _OF_SPECIAL_SERVERS = ("port", "fingerprint", "ca_file")
 _WHOLE_DOMAIN = "several people"
 _COUNTS = (10, 50, 200)         # what a first call may take of many messages, as it is offered
-SKIPPED = object()              # what a step gives that asked nothing
 
 
 def run(path):
@@ -30,24 +29,6 @@ def run(path):
     return configuring.first(_FIRST, _first_time, draft, _NEXT, entries=_ENTRIES)
 
 
-def in_steps(draft, *steps):
-    """Calls the steps one after the other; going back from one undoes what was said in the one before that asked
-    anything, and calls that again.  Raises Back from the first, and Left."""
-    asked, number = [], 0               # asked: [(number, mark of the draft)]
-    while number < len(steps):
-        mark = draft.mark()
-        try:
-            if steps[number]() is not SKIPPED:
-                asked.append((number, mark))
-            number += 1
-        except Back:
-            draft.undo(mark)
-            if not asked:
-                raise
-            number, mark = asked.pop()
-            draft.undo(mark)
-
-
 def _first_time(talk, draft):
     relay = Server(talk, draft, "relay")
     wanted = []
@@ -56,8 +37,8 @@ def _first_time(talk, draft):
         wanted[:] = [talk.yes("Is there a provider that sends our mail on",
                               hint="Without one, mail to other than our own people is refused.")]
 
-    in_steps(draft, has_relay, lambda: relay.ask() if wanted[0] else SKIPPED,
-             lambda: _accounts(talk, draft, relay))
+    talk.steps(draft, has_relay, lambda: relay.ask() if wanted[0] else SKIPPED,
+               lambda: _accounts(talk, draft, relay))
 
 
 def _accounts(talk, draft, relay):
@@ -104,12 +85,12 @@ class Server:
         if self.form.has_names:
             steps[1:1] = [self._call]
             steps += self._mail_steps()
-        in_steps(self._draft, *steps)
+        self._talk.steps(self._draft, *steps)
 
     def change(self):
         """Everything of what there is already."""
         steps = [*self._server_steps(), self._try]
-        in_steps(self._draft, *steps, *(self._mail_steps() if self.form.has_names else []))
+        self._talk.steps(self._draft, *steps, *(self._mail_steps() if self.form.has_names else []))
 
     def _server_steps(self):
         return [self._kind, self._special, self._server, self._relays_login, self._user, self.password]

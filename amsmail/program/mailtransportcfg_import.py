@@ -4,8 +4,9 @@ terminal, and listed where there is none."""
 import sys
 
 from amsmail.program import configuring, options
-from amsmail.program.mailtransportcfg_dialogue import SKIPPED, Server, in_steps
+from amsmail.program.mailtransportcfg_dialogue import Server
 from amsmail.setup.accountstate import AccountDraft
+from amsmail.setup.dialogue import SKIPPED
 from amsmail.setup.forms import FORMS
 from amsmail.setup.import_accounts import FORMATS
 from amsmail.site import exits
@@ -84,7 +85,7 @@ def _take_whole(found, command):
 
 def _ask(talk, draft, found):
     """Asks, account by account, whether it is wanted, and for what is missing.  Raises Back and Left."""
-    in_steps(draft, *(lambda name=name: _ask_one(talk, draft, found, name) for name in found.accounts()))
+    talk.steps(draft, *(lambda name=name: _ask_one(talk, draft, found, name) for name in found.accounts()))
 
 
 def _ask_one(talk, draft, found, name):
@@ -103,5 +104,5 @@ def _ask_one(talk, draft, found, name):
     def need(key, ask):
         return lambda: ask() if is_taken[0] and key in missing else SKIPPED
 
-    in_steps(draft, take, need("host", lambda: account.fill("host")), need("user", lambda: account.fill("user")),
-             need("password", account.password), need("box", account.box))
+    talk.steps(draft, take, need("host", lambda: account.fill("host")), need("user", lambda: account.fill("user")),
+               need("password", account.password), need("box", account.box))

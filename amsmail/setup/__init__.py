@@ -1,1 +1,1 @@
-"""Floor 4: what a site is set up from: the configurations, passwords and mail of other programs."""
+"""Floor 4: setting a site up: dialogues, providers, trials, imports, the doctor, the installer."""

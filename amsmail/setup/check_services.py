@@ -59,7 +59,7 @@ def services(site, world):
         yield wrong("amsd is enabled and does not run", "systemctl start amsd; why it ended: journalctl -u amsd")
     if not entries:
         yield note("no super-server has an entry for smtpd or pop3d, so nobody can send or read mail",
-                   "install one of the samples in etc/ (README shows how), or start amsd")
+                   "run scripts/install (or amsmail-install), or start amsd")
         for program, service in ("smtpd", "smtp"), ("pop3d", "pop3"):
             yield from _stranger(world, Entry("", service, "", world.ports[service], program, False, ""))
     for name in SERVERS:

@@ -11,14 +11,14 @@ _SOON = 14 * 86400          # seconds before its end that a certificate is told 
 _NO_CHECK_TIME = 0x200000   # X509_V_FLAG_NO_CHECK_TIME, which `ssl` does not name
 _MISMATCH = 62              # X509_V_ERR_HOSTNAME_MISMATCH
 
-_ANEW = "make or fetch a new one (README shows how), and put it where [tls] of mail.cfg says"
+_ANEW = "make a new one (`mailcfg certificate make`) or fetch one, and put it where [tls] of mail.cfg says"
 
 
 def certificate(site, world):
     """Whether there is one that can be used, today and in two weeks, and names this site."""
     if not site.certificate:
         yield note("no certificate is named in [tls], so only clients in cleartext_login_from can log in",
-                   "make one (README shows how) and name it and its key in [tls]")
+                   "make one: `mailcfg certificate make`")
         return
     try:
         context = server_context(site.certificate, site.key)

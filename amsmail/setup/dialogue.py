@@ -18,6 +18,7 @@ _LISTED = 20            # names that are shown of a menu at most, before it says
 _WIDTH = 78             # columns
 _NO_UTF8 = "  That was no UTF-8 text: this terminal sends another character set."
 _PROMPT = 60            # columns: the answer behind a longer prompt gets a line of its own
+SKIPPED = object()      # what a step gives that asked nothing
 
 
 class Left(Exception):
@@ -83,7 +84,7 @@ class Dialogue:
 
     # Single answers
 
-    def text(self, text, now="", hint="", wrong=lambda answer: "", may_go_back=True):
+    def text(self, text, now="", hint="", wrong=lambda answer: ""):
         """A line of text; `now` is what an empty answer takes; `wrong(answer)` says what is expected instead, '' if the
         answer will do.  Raises Back and Left."""
         while True:
@@ -91,7 +92,7 @@ class Dialogue:
             if answer == _EXPLAIN:
                 self.say(f"  {hint or 'There is nothing more to say of it.'}")
                 continue
-            if answer == _BACK and may_go_back:
+            if answer == _BACK:
                 raise Back
             answer = "" if answer == _CLEAR else answer or now
             problem = wrong(answer)
@@ -106,7 +107,7 @@ class Dialogue:
                            lambda answer: "" if answer.lower() in (*words, "y/n") else "yes or no")
         return words.get(answer.lower(), otherwise)
 
-    def choose(self, text, choices, now="", hint="", takes_others=None, may_go_back=True):
+    def choose(self, text, choices, now="", hint="", takes_others=None):
         """One of `choices`, (value, what it means), by its number or its beginning; `takes_others(answer)` says what is
         expected of an answer that is none of them, '' if it will do.  Raises Back and Left."""
         values = [value for value, _ in choices]
@@ -129,7 +130,7 @@ class Dialogue:
             if answer.isdigit():
                 return f"a number of 1 to {len(values)}"
             return takes_others(answer) if takes_others else f"a number of 1 to {len(values)}, or one of these words"
-        answer = self.text(text, now, hint, wrong, may_go_back)
+        answer = self.text(text, now, hint, wrong)
         return meant(answer) or answer
 
     def secret(self, text, hint="", wrong=lambda answer: "", is_set=False):
@@ -166,18 +167,21 @@ class Dialogue:
     # Several answers
 
     def steps(self, draft, *steps):
-        """Calls each of `steps`; going back from one undoes what the one before changed in the draft, and calls that
-        again.  Raises Back from the first, and Left."""
-        marks = []
-        while len(marks) < len(steps):
-            marks.append(draft.mark())
+        """Calls each of `steps`; going back from one undoes what was said in the one before that asked anything (that
+        did not give SKIPPED), and calls that again.  Raises Back from the first, and Left."""
+        asked, number = [], 0           # asked: [(number, mark of the draft)]
+        while number < len(steps):
+            mark = draft.mark()
             try:
-                steps[len(marks) - 1]()
+                if steps[number]() is not SKIPPED:
+                    asked.append((number, mark))
+                number += 1
             except Back:
-                draft.undo(marks.pop())
-                if not marks:
+                draft.undo(mark)
+                if not asked:
                     raise
-                draft.undo(marks.pop())
+                number, mark = asked.pop()
+                draft.undo(mark)
 
     # A whole form
 

@@ -14,9 +14,9 @@ _OWNED = re.compile(r"/(?:var/(?:spool/)?mail|home)/([^/]+)(?:/.*)?")
 class Imported(Value):
     """What an import found.
 
-    changes   {keys: text}, as config_file.edit() takes them
+    changes   {keys: text}, to be set in a Draft of mail.cfg
     wanted    {keys: why}: what the accounts need besides and only a person can say, such as a password that is kept
-              elsewhere; edit() would refuse an account without it
+              elsewhere; a Draft with such an account cannot be saved without it
     left_out  [(line number, what, why)], in the order of the lines: all that has no counterpart here, or does not do
               quite the same; line 0 is the whole text
     """

@@ -49,10 +49,10 @@ class Provider(Value):
 
     __slots__ = ("name", "title", "domains", "mx", "servers", "oauth_only", "note")
 
-    def offers(self, address, source="", needs_confirmation=False):
+    def offers(self, address, source=""):
         """The Offers for an Address, in order of preference."""
         return [Offer(service, server.host, server.port, server.tls, server.user(address), source or self.title,
-                      needs_confirmation, service not in self.oauth_only, self.note)
+                      False, service not in self.oauth_only, self.note)
                 for service, server in self.servers.items()]
 
 

@@ -524,8 +524,22 @@ def test_what_stays_of_a_domain_that_is_deleted_is_said(site):
     assert site.site.addresses["galley@fleet.example"] == "cook"
 
 
+def test_check_and_password_take_another_mail_cfg_as_all_do(site):
+    other = site.path.with_name("other.cfg")
+    other.touch(0o600)
+    other.write_text(site.path.read_text().replace("[boxes]", "[boxes]\n[[stoker]]"))
+    assert "3 boxes" in site.run("check", "--file", "--config", other)
+    assert str(other) in site.run("password", "--stdin", "--box", "stoker", "--config", other, stdin="secret\n")
+    assert "no box 'stoker'" in site.run("password", "--box", "stoker", code=78)
+
+
+def test_a_network_is_not_set(site):
+    assert "expected list, add or delete" in site.run("network", "set", "--hostname", "foo.example", code=78)
+
+
 @pytest.mark.parametrize("words", [
-    ["box", "list", "cook"], ["site", "list", "extra"], ["box", "add", "mate", "--json"],
+    ["box", "list", "cook"], ["site", "list", "extra"], ["domain", "list", "--yes"],
+    ["site", "list", "--dry-run"], ["box", "add", "mate", "--json"],
     ["network", "add", "10.1.0.0/16", "--json"], ["box", "lock", "cook", "--json"]])
 def test_what_a_verb_has_no_use_for_is_refused(site, words):
     assert "of no use here" in site.run(*words, code=78)
