@@ -165,7 +165,8 @@ def play(yacht, shore):
     mailcheck("Tue 22:40")
     assert yacht.waiting == {"charts"}
     told, = yacht.told("captain")
-    assert charts in told.as_string() and "over link marina, from Wed 2026-03-04 18:00" in told.as_string()
+    words = " ".join(told.as_string().split())
+    assert charts in words and "over link marina, from Wed 2026-03-04 18:00" in words and told["Reply-To"]
 
     # Wednesday.  By night gsm is busy, so it is the satellite's turn, whose first attempt finds no carrier.
     yacht.writes("Wed 00:55", "medical")
