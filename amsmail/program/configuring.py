@@ -252,6 +252,17 @@ def dialogue(title, entries, draft, talk=None, begin=None):
     return talk.do_the_rest()
 
 
+def pick(talk, draft, form, described=lambda draft, name: ""):
+    """The name of one of the sections of a form; says so where there is none, and gives ''.  `described(draft, name)`
+    is what stands behind a name.  Raises Back and Left."""
+    names = draft.names(form.section)
+    if not names:
+        talk.say(f"There is no {form.noun} yet.")
+        return ""
+    return talk.choose(f"Which {form.noun}", [(name, described(draft, name)) for name in names],
+                       names[0] if len(names) == 1 else "")
+
+
 def _begun(talk, draft, begin):
     """What `begin` gives; whoever goes back from its first question comes to the menu."""
     talk.say("")

@@ -161,15 +161,6 @@ def _name(talk, draft, form, now="", suggestion=""):
     return talk.text(form.naming[0], now or suggestion, form.naming[1], wrong)
 
 
-def _pick(talk, draft, form):
-    """One of the sections that are there; says so where there is none, and gives ''."""
-    names = draft.names(form.section)
-    if not names:
-        talk.say(f"There is no {form.noun} yet.")
-        return ""
-    return talk.choose(f"Which {form.noun}", [(name, "") for name in names], names[0] if len(names) == 1 else "")
-
-
 # Boxes
 
 def _new_box(talk, draft, suggestion=""):
@@ -213,14 +204,14 @@ _PASSWORDS = {"make": _make_password, "type": _type_password, "none": _no_passwo
 
 def _change_box(talk, draft):
     form = FORMS["box"]
-    if name := _pick(talk, draft, form):
+    if name := configuring.pick(talk, draft, form):
         talk.steps(draft, lambda: mailcfg_domains.addresses(talk, draft, name, is_new=False),
                    lambda: talk.yes("Change its password", otherwise=False) and _password(talk, draft, name))
 
 
 def _rename_box(talk, draft):
     """Its mail moves along once mail.cfg is written."""
-    if name := _pick(talk, draft, FORMS["box"]):
+    if name := configuring.pick(talk, draft, FORMS["box"]):
         new = _name(talk, draft, FORMS["box"], now=name)
         if new != name:
             boxes.rename(draft, name, new)
@@ -229,7 +220,7 @@ def _rename_box(talk, draft):
 
 
 def _delete_box(talk, draft):
-    name = _pick(talk, draft, FORMS["box"])
+    name = configuring.pick(talk, draft, FORMS["box"])
     if not name:
         return
     others = [other for other in draft.names("boxes") if other != name]
@@ -257,7 +248,7 @@ def _new_domain(talk, draft):
 
 
 def _delete_domain(talk, draft):
-    if name := _pick(talk, draft, FORMS["domain"]):
+    if name := configuring.pick(talk, draft, FORMS["domain"]):
         draft.drop(("domains", name))
         talk.say(*mailcfg_domains.still_here(draft, name))
 

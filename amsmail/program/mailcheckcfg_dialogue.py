@@ -50,16 +50,6 @@ def _described(draft, name):
     return ", ".join(filter(None, values)) or "nothing is said of it"
 
 
-def _pick(talk, draft):
-    """A link that is there; says so where there is none, and gives ''."""
-    names = draft.names("links")
-    if not names:
-        talk.say("There is no link yet.")
-        return ""
-    return talk.choose("Which link", [(name, _described(draft, name)) for name in names],
-                       names[0] if len(names) == 1 else "")
-
-
 def _name(talk, draft, now=""):
     """A name for a link that is not there yet, or `now`."""
     taken = draft.names("links")
@@ -260,7 +250,7 @@ def _add(talk, draft):
 
 
 def _change(talk, draft):
-    name = _pick(talk, draft)
+    name = configuring.pick(talk, draft, FORMS["link"], _described)
     if not name:
         return
     pages = {page.title: page for page in _PAGES if page.is_for(draft, name)}
@@ -275,7 +265,7 @@ _ALL = "all of it"
 
 
 def _rename(talk, draft):
-    if name := _pick(talk, draft):
+    if name := configuring.pick(talk, draft, FORMS["link"], _described):
         new = _name(talk, draft, now=name)
         if new != name and _is_down(talk, draft, name):
             linking.rename(draft, name, new)
@@ -283,7 +273,7 @@ def _rename(talk, draft):
 
 
 def _delete(talk, draft):
-    if (name := _pick(talk, draft)) and _is_down(talk, draft, name):
+    if (name := configuring.pick(talk, draft, FORMS["link"], _described)) and _is_down(talk, draft, name):
         linking.delete(draft, name)
         talk.say(linking.LEDGER.format(name=name))
 
@@ -300,7 +290,7 @@ def _is_down(talk, draft, name):
 def _try(talk, draft):
     """A trial call is made by what stands in the file: what is changed is written first, if the person wants it."""
     from amsmail.program import trialcall
-    name = _pick(talk, draft)
+    name = configuring.pick(talk, draft, FORMS["link"], _described)
     if not name or (_type(draft, name) not in ("always", "present")
                     and not talk.yes(f"It dials {name}, and costs what a call costs; go on")):
         return

@@ -353,16 +353,6 @@ def _name(talk, draft, now, text=FORMS["account"].naming[0]):
 
 # Changes
 
-def _pick(talk, draft):
-    """One of the accounts; says so where there is none, and gives ''."""
-    names = draft.names("accounts")
-    if not names:
-        talk.say("There is no account yet.")
-        return ""
-    return talk.choose("Which account", [(name, _place(draft, name)) for name in names],
-                       names[0] if len(names) == 1 else "")
-
-
 def _place(draft, name):
     return f"{draft.value(('accounts', name, 'user'))} at {draft.value(('accounts', name, 'host'))}"
 
@@ -381,19 +371,19 @@ def _no_relay(talk, draft):
 
 
 def _change_account(talk, draft):
-    if name := _pick(talk, draft):
+    if name := configuring.pick(talk, draft, FORMS["account"], _place):
         Server(talk, draft, "account", name).change()
 
 
 def _rename_account(talk, draft):
-    if old := _pick(talk, draft):
+    if old := configuring.pick(talk, draft, FORMS["account"], _place):
         new = _name(talk, draft, old, "Its new name")
         if new != old:
             draft.rename(("accounts", old), new)
 
 
 def _delete_account(talk, draft):
-    name = _pick(talk, draft)
+    name = configuring.pick(talk, draft, FORMS["account"], _place)
     if name and talk.yes(f"What is at the provider stays there. Delete the account {name} here", otherwise=False):
         draft.drop(("accounts", name))
 

@@ -21,7 +21,7 @@ from amsmail.site import exits, windows
 from amsmail.site.config_error import ConfigError
 from amsmail.site.resolve import ResolveError, addresses
 from amsmail.store.locks import Busy
-from amsmail.transport.connect import PORTS
+from amsmail.transport.connect import targets
 from amsmail.transport.result import PERMANENT, TEMPORARY, Result
 
 _PATIENCE = 30          # seconds for a connection; a satellite's round trip takes two
@@ -169,10 +169,10 @@ class Trial(Run):
             self._say(f"Link {self._name} was up already{where}; it stays up.")
         else:
             self._say(f"It came up in {self._timer() - self._dials_since:.1f} s{where}.")
-        targets = _targets(self._site)
-        if not targets:
+        wanted = targets(self._site)
+        if not wanted:
             self._say("mail.cfg names neither a relay nor an account, so there is nobody to reach over it.")
-        self._reaching = _Reaching(targets, self._say)
+        self._reaching = _Reaching([(who, *target) for target, who in wanted.items()], self._say)
         return self._reaching
 
     # What it cost
@@ -188,16 +188,6 @@ class Trial(Run):
                   + (f", carried {octets} octets" if octets else "") + f", and {cost}.")
         if tariff.make(self._settings).per_mb and entry["bytes_are"] != "interface":
             self._say("The link has no interface that counts octets, so those of this call are not among it.")
-
-
-def _targets(site):
-    """[(who, host, port)] of all servers that mail.cfg names, each once."""
-    wanted = {}
-    for who, service, settings in [("relay", "smtp", site.relay), *(
-            (f"account {name}", account["type"], account) for name, account in site.accounts.items())]:
-        if settings["host"]:
-            wanted.setdefault((settings["host"], settings["port"] or PORTS[service][settings["tls"]]), who)
-    return [(who, *target) for target, who in wanted.items()]
 
 
 class _Reaching:

@@ -11,7 +11,7 @@ from amsmail.link.links import LinkError
 from amsmail.setup.check_services import is_open
 from amsmail.setup.check_world import fine, note, wrong
 from amsmail.site.resolve import ResolveError, addresses
-from amsmail.transport.connect import PORTS
+from amsmail.transport.connect import targets
 
 
 def network(site, world):
@@ -37,21 +37,13 @@ def network(site, world):
 
 def _providers(site, world):
     """Each server that mail.cfg names takes a connection."""
-    wanted = {}
-    if site.relay["host"]:
-        wanted[_target("smtp", site.relay)] = "the relay"
-    for name, account in site.accounts.items():
-        wanted.setdefault(_target(account["type"], account), f"account {name}'s server")
+    wanted = {target: "the relay" if who == "relay" else f"{who}'s server" for target, who in targets(site).items()}
     if not wanted:
         yield note("mail.cfg names neither a relay nor an account, so mail stays on board",
                    "name the provider in [relay] and [accounts] if it should not")
         return
     with concurrent.futures.ThreadPoolExecutor(len(wanted)) as pool:
         yield from pool.map(lambda pair: _reached(*pair, world.patience), wanted.items())
-
-
-def _target(service, settings):
-    return settings["host"], settings["port"] or PORTS[service][settings["tls"]]
 
 
 def _reached(target, what, patience):

@@ -20,7 +20,7 @@ from amsmail.site.words import counted, in_octets
 from amsmail.transport import pump
 from amsmail.transport.call import Call
 from amsmail.transport.carrier import StreamError, TimedOut, Untrusted
-from amsmail.transport.connect import PORTS, Provider
+from amsmail.transport.connect import Provider, port_of
 from amsmail.transport.line import Line
 from amsmail.wire import sasl
 from amsmail.wire.lines import is_number
@@ -95,7 +95,7 @@ class _Session:
     def __init__(self, settings, call, *more):
         self._settings, self._call, self._more = settings, call, more
         self._host = settings["host"]
-        self._port = settings["port"] or PORTS[self.SERVICE][settings["tls"]]
+        self._port = port_of(self.SERVICE, settings)
         self._place = f"{self._host} port {self._port}"
         self._lines = []
         self._went_well = self._ok = False      # all was seen that is to be seen; and the session ended in order

@@ -23,6 +23,21 @@ _MOST = 1 << 30                 # what an option can hold, and more than any lin
 _LEAST_BUFFER = 5000            # octets: three packets
 
 
+def port_of(service, settings):
+    """The port that a section of mail.cfg means: its own, or the usual one."""
+    return settings["port"] or PORTS[service][settings["tls"]]
+
+
+def targets(site):
+    """{(host, port): "relay" or "account NAME"} of all servers that mail.cfg names, each once."""
+    found = {}
+    for who, service, settings in [("relay", "smtp", site.relay), *(
+            (f"account {name}", account["type"], account) for name, account in site.accounts.items())]:
+        if settings["host"]:
+            found.setdefault((settings["host"], port_of(service, settings)), who)
+    return found
+
+
 class Provider:
     """A provider's server as a section of mail.cfg says it: `settings` has host, port, tls, ca_file and fingerprint;
     `call` is the Call that it belongs to.  `pinned` is what `addresses` was after an earlier call, None if there was
@@ -32,7 +47,7 @@ class Provider:
     def __init__(self, service, settings, call, pinned=None):
         self._settings, self._call, self._line = settings, call, call.line
         self.host = settings["host"]
-        self.port = settings["port"] or PORTS[service][settings["tls"]]
+        self.port = port_of(service, settings)
         self.starttls = settings["tls"] == "starttls"
         self.addresses = pinned         # [time of the look-up, address, ...]
 

@@ -84,7 +84,8 @@ def expire(site, spool, log, queued, now, who="It was given up"):
 
 def tell(site, spool, log, queued, tries, reply_to="", **fate):
     """Sends the notification about all who wait, each with the same `fate` (see wire.report.Fate), and gives its
-    identity, None if nobody is to be told; `reply_to` as in notices.tell.  The last answer was for the first of them (Tries).  Raises OSError."""
+    identity, None if nobody is to be told; `reply_to` as in notices.tell.  The last answer was for the first of them
+    (Tries).  Raises OSError."""
     fates = [Fate(recipient, diagnostic=tries.last if i == 0 else "", **fate)
              for i, (_, recipient) in enumerate(queued.waiting)]
     uid = notices.send(site, spool, queued.envelope, fates, queued.entry.uid, queued.size,
