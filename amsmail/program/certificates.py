@@ -2,7 +2,7 @@
 
 import os
 
-from amsmail.setup import certificate as making
+from amsmail.setup import openssl as making
 from amsmail.site import config_file
 from amsmail.site.config_error import ConfigError
 

@@ -8,8 +8,8 @@ import signal
 import sys
 
 from amsmail.program import options
-from amsmail.setup.dialogue import HELP, Back, Dialogue, Left
-from amsmail.setup.passphrase import passphrase
+from amsmail.setup.ask.dialogue import HELP, Back, Dialogue, Left
+from amsmail.setup.ask.passphrase import passphrase
 from amsmail.site import config_file, exits, rules
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Conflict, Draft

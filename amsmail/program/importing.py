@@ -4,8 +4,8 @@ import os
 import sys
 
 from amsmail.program import options
-from amsmail.setup import import_boxes, import_mail
-from amsmail.setup.import_mail_sources import NotRead
+from amsmail.setup.imports import boxes, mail
+from amsmail.setup.imports.mail_sources import NotRead
 from amsmail.site import config, config_file, exits
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Draft
@@ -19,7 +19,7 @@ _SHOWN = 500        # messages between two signs of life
 def run(arguments, usage, default_config):
     """Runs `mailcfg import ...`; gives the exit code: TEMPFAIL if something was left out.  Raises ConfigError."""
     flags, pairs, words = options.parse(usage, arguments, ("--dry-run",), ("--config", "--shadow", "--box"))
-    kinds = ("passwd", *import_boxes.FORMATS, "mail")
+    kinds = ("passwd", *boxes.FORMATS, "mail")
     if len(words) != 2 or words[0] not in kinds:
         options.wrong(usage, f"expected import {'|'.join(kinds)}, and one file or folder")
     kind, source = words
@@ -38,9 +38,9 @@ def run(arguments, usage, default_config):
 def _boxes(draft, kind, source, shadow, is_dry):
     text, taken = _text(source), draft.names("boxes")
     if kind == "passwd":
-        found = import_boxes.passwd(text, _text(shadow) if shadow else "", taken=taken)
+        found = boxes.passwd(text, _text(shadow) if shadow else "", taken=taken)
     else:
-        found = import_boxes.FORMATS[kind](text, taken=taken)
+        found = boxes.FORMATS[kind](text, taken=taken)
     refused = _put(draft, found)
     added = [name for name in found.accounts() if name not in refused]
     if is_dry:
@@ -108,7 +108,7 @@ def _mail(path, source, box):
     if not os.path.isdir(site.spool):
         raise ConfigError([f"{site.spool}: there is no spool yet; the first connection to smtpd makes it"])
     try:
-        found = import_mail.mail(Spool(site.spool, site.hostname), list(site.boxes), os.path.abspath(source), box,
+        found = mail.mail(Spool(site.spool, site.hostname), list(site.boxes), os.path.abspath(source), box,
                                  _progress if sys.stderr.isatty() else lambda box, count: None)
     except Busy:
         print("mailcfg: mailcheck or another import runs; import it again when that has ended", file=sys.stderr)

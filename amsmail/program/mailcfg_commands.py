@@ -5,7 +5,7 @@ import sys
 from amsmail.program import boxes, certificates, configuring, mailcfg_domains, options
 from amsmail.program.configuring import Noun
 from amsmail.setup import boxmail
-from amsmail.setup.forms import FORMS
+from amsmail.setup.ask.forms import FORMS
 from amsmail.site import config, exits
 from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.site.config_error import ConfigError
@@ -107,13 +107,13 @@ def _adopt(command):
 
 def _domain_add(command):
     """A domain; what is not safe about one that strangers have addresses in, too, is said."""
-    from amsmail.setup import check_site
+    from amsmail.setup.doctor import settings
     name = command.one_name(is_there=False)
     command.draft.add(("domains", name))
     command.put(name)
     code = command.finish(f"{command.draft.path}: domain {name} added")
     try:
-        found = [] if "--dry-run" in command.flags else list(check_site.shared(config.load(command.draft.path), None))
+        found = [] if "--dry-run" in command.flags else list(settings.shared(config.load(command.draft.path), None))
     except ConfigError:
         found = []          # of mistakes that were there before
     for finding in found:
@@ -138,9 +138,9 @@ def _domain_delete(command):
 
 def _warned(code, values):
     """Warns of networks in these values, {key: text}, that are the whole Internet; gives the code."""
-    from amsmail.setup import check_site
+    from amsmail.setup.doctor import settings
     for key in {"relay_from", "cleartext_login_from"} & values.keys():
-        if warning := check_site.warning(key, values[key]):
+        if warning := settings.warning(key, values[key]):
             print(f"warning: {warning}")
     return code
 
@@ -206,7 +206,7 @@ def _certificate_make(command):
 # A new site
 
 def _new(arguments, usage, default):
-    from amsmail.setup import newsite
+    from amsmail.setup.ask import newsite
     flags, pairs, words = options.parse(
         usage, arguments, ("--dry-run", configuring.STDIN, configuring.GENERATE),
         ("--config", "--hostname", "--domain", "--unknown", "--box", "--addresses", "--spool"))
@@ -236,7 +236,7 @@ def _new(arguments, usage, default):
 
 def _check_provider(given):
     """Raises ConfigError where the domain is a provider's, and it is not said what becomes of strangers' mail."""
-    from amsmail.setup.providers import Providers
+    from amsmail.setup.provider.providers import Providers
     domain, unknown = given["--domain"], given.get("--unknown")
     provider = Providers().by_domain(domain)
     if provider and not unknown:
@@ -257,8 +257,8 @@ def _are_whole(addresses):
 def _check(arguments, usage, default):
     """The doctor; with --file, of mail.cfg alone.  Mistakes in mail.cfg itself are told on standard error, as by every
     program, or with --json in the list."""
-    from amsmail.setup import doctor
-    from amsmail.setup.check_world import WRONG, World, wrong
+    from amsmail.setup.doctor import checkup
+    from amsmail.setup.doctor.world import WRONG, World, wrong
     flags, pairs, words = options.parse(usage, arguments, ("--file", "--json"), ("--config",))
     path = options.one_path(usage, words, dict(pairs).get("--config", default))
     site, mistakes = None, []
@@ -266,7 +266,7 @@ def _check(arguments, usage, default):
         site = config.load(path)
     except config.ConfigError as error:
         mistakes = [wrong(problem, "correct it: nothing is served or sent until then") for problem in error.problems]
-    look = doctor.check_file if "--file" in flags else doctor.check
+    look = checkup.check_file if "--file" in flags else checkup.check
     findings = look(site, World())
     if "--json" in flags:
         import json

@@ -4,10 +4,10 @@ import os
 import socket
 
 from amsmail.program import boxes, certificates, configuring, mailcfg_domains
-from amsmail.setup import newsite, onboard
-from amsmail.setup.dialogue import Back
-from amsmail.setup.forms import FORMS
-from amsmail.setup.passphrase import passphrase
+from amsmail.setup.ask import newsite, onboard
+from amsmail.setup.ask.dialogue import Back
+from amsmail.setup.ask.forms import FORMS
+from amsmail.setup.ask.passphrase import passphrase
 from amsmail.site import networks, rules
 from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.site.config_error import ConfigError
@@ -97,11 +97,11 @@ _NETWORKS = ("site", "relay_from"), ("tls", "cleartext_login_from")
 def _sure(talk, draft, ask):
     """Calls `ask()`, and asks once more where somebody named the whole Internet; if it is not meant, the networks stay
     as they were."""
-    from amsmail.setup import check_site
+    from amsmail.setup.doctor import settings
     before = {keys: draft.value(keys) for keys in _NETWORKS}
     ask()
     for keys, was in before.items():
-        warning = check_site.warning(keys[1], draft.value(keys)) if draft.value(keys) != was else ""
+        warning = settings.warning(keys[1], draft.value(keys)) if draft.value(keys) != was else ""
         if warning and not talk.yes(f"{warning}.  Really", otherwise=False):
             draft.set(keys, was or None)
 

@@ -1,9 +1,9 @@
 """Domains: who else has addresses in one, which ones our boxes have, and what becomes of these when it is renamed or
 deleted."""
 
-from amsmail.setup import presets
-from amsmail.setup.forms import FORMS
-from amsmail.setup.providers import Providers
+from amsmail.setup.provider import presets
+from amsmail.setup.ask.forms import FORMS
+from amsmail.setup.provider.providers import Providers
 
 _BOX, _DOMAIN = FORMS["box"], FORMS["domain"]
 

@@ -6,7 +6,7 @@ import os
 from amsmail.link import tariff
 from amsmail.program import configuring, linking, options
 from amsmail.program.configuring import Noun
-from amsmail.setup.forms import FORMS
+from amsmail.setup.ask.forms import FORMS
 from amsmail.site import config, exits
 from amsmail.site.config_error import ConfigError
 

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from amsmail.link import tariff
 from amsmail.program import configuring, linking
-from amsmail.setup import found_links
-from amsmail.setup.dialogue import Back
-from amsmail.setup.forms import FORMS
+from amsmail.setup.ask import found_links
+from amsmail.setup.ask.dialogue import Back
+from amsmail.setup.ask.forms import FORMS
 from amsmail.site import exits, windows
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Draft

@@ -4,10 +4,10 @@ import json
 
 from amsmail.program import configuring, options
 from amsmail.program.configuring import Noun
-from amsmail.setup import presets, trials
+from amsmail.setup.provider import presets, trials
 from amsmail.setup.accountstate import AccountDraft
-from amsmail.setup.forms import FORMS
-from amsmail.setup.providers import Providers
+from amsmail.setup.ask.forms import FORMS
+from amsmail.setup.provider.providers import Providers
 from amsmail.site import config, exits
 from amsmail.site.config_error import ConfigError
 from amsmail.wire.address import Address, parse_address
@@ -54,7 +54,7 @@ def _of_provider(name, address):
 
 
 def _of_address(address):
-    from amsmail.setup.discover import discover      # on demand: dnspython
+    from amsmail.setup.provider.discover import discover      # on demand: dnspython
     _address(address)
     found = discover(address)
     if not found.offers:
@@ -172,7 +172,7 @@ def _line(offer):
 
 
 def _discover(arguments, usage, _default):
-    from amsmail.setup.discover import discover
+    from amsmail.setup.provider.discover import discover
     flags, _, words = options.parse(usage, arguments, ("--json",))
     if len(words) != 1:
         options.wrong(usage, "discover: expected one mail address")

@@ -3,11 +3,11 @@
 from itertools import accumulate
 
 from amsmail.program import configuring
-from amsmail.setup import presets, trials
+from amsmail.setup.provider import presets, trials
 from amsmail.setup.accountstate import AccountDraft
-from amsmail.setup.dialogue import SKIPPED, Back, Left
-from amsmail.setup.forms import FORMS
-from amsmail.setup.providers import Providers
+from amsmail.setup.ask.dialogue import SKIPPED, Back, Left
+from amsmail.setup.ask.forms import FORMS
+from amsmail.setup.provider.providers import Providers
 from amsmail.site import rules
 from amsmail.site.words import counted, in_octets
 from amsmail.wire.address import Address, parse_address
@@ -160,7 +160,7 @@ class Server:
         return None
 
     def _looked_up(self):
-        from amsmail.setup.discover import discover      # on demand: dnspython
+        from amsmail.setup.provider.discover import discover      # on demand: dnspython
         found = _in_a_moment(self._talk, lambda: discover(self.address))
         if not found.offers:
             self._talk.say(f"  {found.why}.")

@@ -6,9 +6,9 @@ import sys
 from amsmail.program import configuring, options
 from amsmail.program.mailtransportcfg_dialogue import Server
 from amsmail.setup.accountstate import AccountDraft
-from amsmail.setup.dialogue import SKIPPED
-from amsmail.setup.forms import FORMS
-from amsmail.setup.import_accounts import FORMATS
+from amsmail.setup.ask.dialogue import SKIPPED
+from amsmail.setup.ask.forms import FORMS
+from amsmail.setup.imports.accounts import FORMATS
 from amsmail.site import exits
 from amsmail.site.config_error import ConfigError
 

@@ -19,7 +19,7 @@ is.  Spool.tidy() removes what is of no use.
 import os
 from contextlib import ExitStack
 
-from amsmail.setup.import_rights import of_owner
+from amsmail.setup.rights import of_owner
 from amsmail.site import layout
 from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.site.config_error import ConfigError

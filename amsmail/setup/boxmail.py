@@ -7,7 +7,7 @@ the two an import brings a message once more, and never takes one for known that
 
 import os
 
-from amsmail.setup.import_rights import of_owner
+from amsmail.setup.rights import of_owner
 from amsmail.site import config_file, rules
 from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.site.config_error import ConfigError

@@ -11,9 +11,9 @@ import shlex
 import sys
 
 from amsmail import __version__
-from amsmail.setup import install_library, install_plan, platforms, services, services_rivals
-from amsmail.setup.install_machine import Machine, Trouble
-from amsmail.setup.install_record import Record
+from amsmail.setup.installing import plan, platforms, rivals, services, software
+from amsmail.setup.installing.machine import Machine, Trouble
+from amsmail.setup.installing.record import Record
 from amsmail.site import libraries
 from amsmail.site.config_error import ConfigError
 from amsmail.site.exits import CONFIG, NOPERM, OK, TEMPFAIL, UNAVAILABLE, USAGE
@@ -86,15 +86,15 @@ def main(arguments, _config=None):
 
 
 def _install(options):
-    if not (install_library.CHECKOUT / "setup.cfg").is_file():
+    if not (software.CHECKOUT / "setup.cfg").is_file():
         raise Trouble("This is the installed copy, which can only --undo. To install, repair or renew, start "
                       "scripts/install in the unpacked archive.")
     machine, record, choice = _chosen(options)
-    rivals = _rivals(machine, record, choice, options.replace_mail_server)
-    install_plan.check_spool(machine, choice, record)
+    disabled = _rivals(machine, record, choice, options.replace_mail_server)
+    plan.check_spool(machine, choice, record)
     if machine.real and not platforms.here():
-        install_library.check_reachable(install_library.interpreter(), machine.systemd_runs())
-    steps, notes = install_plan.steps(machine, choice, rivals)
+        software.check_reachable(software.interpreter(), machine.systemd_runs())
+    steps, notes = plan.steps(machine, choice, disabled)
     for piece in (piece for _, pieces in steps for piece in pieces):
         machine.check_inside(piece.path)
     missing = _show(machine, record, choice, steps)
@@ -119,7 +119,7 @@ def _install(options):
         except (Trouble, OSError) as error:
             return _fail(TEMPFAIL, f"It failed at: {words}", error,
                          "Run it again to go on, or with --undo to take it back.")
-    library = next(piece.path for _, pieces in steps for piece in pieces if isinstance(piece, install_library.Library))
+    library = next(piece.path for _, pieces in steps for piece in pieces if isinstance(piece, software.Library))
     record.forget_libraries(library)
     print("Done.")
     _say(notes)
@@ -153,7 +153,7 @@ def _chosen(options):
             config = f.read()
     else:
         config = b""
-    return machine, record, install_plan.Choice(service, ports, config)
+    return machine, record, plan.Choice(service, ports, config)
 
 
 def _rivals(machine, record, choice, replace):
@@ -161,7 +161,7 @@ def _rivals(machine, record, choice, replace):
     own = {name for server in services.BY_PID_FILE.values() for name in server.processes}
     if record.choice:
         own |= {"systemd", "amsd"}
-    found = services_rivals.find(machine, choice.ports, own)
+    found = rivals.find(machine, choice.ports, own)
     stopping = {rival.service for rival in found if rival.service}
     if found and not (replace and all(rival.service for rival in found)):
         lines = [f"  {rival.what}: {rival.remedy}" for rival in found]
@@ -185,7 +185,7 @@ def _show(machine, record, choice, steps):
 
 
 def _site_notes(machine, choice, options):
-    path = f"{install_plan.places(choice).etc}/mail.cfg"
+    path = f"{plan.places(choice).etc}/mail.cfg"
     if machine.has(path):
         return [f"{path} was there and stays; {options.config} was not used."] if options.config else []
     if options.config:

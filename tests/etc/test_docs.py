@@ -9,7 +9,7 @@ import pytest
 from configobj import ConfigObj
 
 from amsmail.program.launchers import PROGRAMS
-from amsmail.setup.forms import FORMS
+from amsmail.setup.ask.forms import FORMS
 
 from ..real.packages import environment, tree
 from .installation import PROJECT

@@ -5,7 +5,7 @@ import pickle
 import shutil
 import subprocess
 
-from amsmail.setup.check_world import Finding, World
+from amsmail.setup.doctor.world import Finding, World
 from tests.mailcheck.sites import Site
 from tests.real.packages import Unavailable
 from tests.real.process import mail_account

@@ -11,9 +11,9 @@ import pytest
 from configobj import ConfigObj
 
 from amsmail.program import configuring, mailcfg_dialogue
-from amsmail.setup import onboard
-from amsmail.setup.dialogue import Back, Dialogue, Left
-from amsmail.setup.forms import FORMS, Form, Question
+from amsmail.setup.ask import onboard
+from amsmail.setup.ask.dialogue import Back, Dialogue, Left
+from amsmail.setup.ask.forms import FORMS, Form, Question
 from amsmail.site import accounts, config, config_file, routing
 from amsmail.site.draft import Draft, edit
 from amsmail.store.locks import Lock

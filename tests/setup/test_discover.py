@@ -6,7 +6,7 @@ import socket
 import dns.resolver
 import pytest
 
-from amsmail.setup.discover import discover
+from amsmail.setup.provider.discover import discover
 from amsmail.wire.address import AddressError
 
 from ..real.packages import environment, tree

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from amsmail.setup import doctor
+from amsmail.setup.doctor import checkup
 from tests.real.process import public_folder
 
 from .doctor import Owned, levels
@@ -30,16 +30,16 @@ def mailcfg(*words):
 
 def test_every_check_is_made_once_and_what_is_wrong_comes_first(site, tmp_path):
     world = site.world(proc=machine(tmp_path / "proc"))
-    findings = doctor.check(site.site, world)
+    findings = checkup.check(site.site, world)
     order = ["wrong", "note", "fine"]
     assert levels(findings) == sorted(levels(findings), key=order.index)
     assert "no certificate" in " ".join(each.found for each in findings)
     assert len({each.found for each in findings}) == len(findings)
-    assert len({row.run for row in doctor.CHECKS}) == len(doctor.CHECKS)
+    assert len({row.run for row in checkup.CHECKS}) == len(checkup.CHECKS)
 
 
 def test_without_a_site_the_machine_is_looked_at(site, tmp_path):
-    findings = doctor.check(None, site.world(proc=machine(tmp_path / "proc")))
+    findings = checkup.check(None, site.world(proc=machine(tmp_path / "proc")))
     assert [each.found.partition(",")[0] for each in findings] == [
         "no super-server has an entry for smtpd or pop3d", "nothing starts mailcheck"]
 
@@ -48,7 +48,7 @@ def test_a_check_that_fails_leaves_the_others(site, tmp_path):
     folder = os.path.join(site.spool.path, "queue", "new")
     os.rename(folder, folder + "-")
     open(folder, "w").close()
-    findings = doctor.check(site.site, site.world(proc=machine(tmp_path / "proc")))
+    findings = checkup.check(site.site, site.world(proc=machine(tmp_path / "proc")))
     os.unlink(folder)
     os.rename(folder + "-", folder)
     (failed,) = [each for each in findings if "cannot be looked at" in each.found]

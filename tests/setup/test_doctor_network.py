@@ -9,7 +9,7 @@ import dns.resolver
 import dns.rrset
 import pytest
 
-from amsmail.setup import check_network
+from amsmail.setup.doctor import network
 from tests.real.process import free_port, public_folder
 
 from .doctor import Owned, levels, only
@@ -96,7 +96,7 @@ def account(port, host="127.0.0.1"):
 def found(site, name_server, ports=None, domains=("yacht.example",), **sections):
     site.configure(**{"links": {"ashore": {"type": "always"}}, "relay": {}, "accounts": {},
                       "domains": {name: {} for name in domains}, **sections})
-    return site.found(check_network.network, resolver=name_server.resolver, ports=ports or {"smtp": free_port()})
+    return site.found(network.network, resolver=name_server.resolver, ports=ports or {"smtp": free_port()})
 
 
 class TestLinks:
@@ -145,7 +145,7 @@ class TestProviders:
                 each.connect_ex(("127.0.0.1", port))
             site.configure(links={"ashore": {"type": "always"}}, relay={"host": "127.0.0.1", "port": port}, accounts={},
                            domains={"yacht.example": {}})
-            finding = only(site.found(check_network.network, resolver=name_server.resolver, patience=0.2), "wrong")
+            finding = only(site.found(network.network, resolver=name_server.resolver, patience=0.2), "wrong")
             for each in waiting:
                 each.close()
         assert finding.found.endswith("cannot be reached: no answer")
@@ -196,7 +196,7 @@ class TestDomains:
                 return found
             site.configure(links={"ashore": {"type": "always"}}, relay={}, accounts={},
                            domains={"yacht.example": {}, "here.example": {}})
-            findings = site.found(check_network.network, resolver=resolver, patience=0.2)
+            findings = site.found(network.network, resolver=resolver, patience=0.2)
         assert "no name server answers" in findings[-1].found and len(findings) == 3
 
     def test_a_name_server_that_fails(self, site, name_server):
@@ -205,5 +205,5 @@ class TestDomains:
 
     def test_a_machine_without_name_servers(self, site, tmp_path):
         site.configure(links={"ashore": {"type": "always"}}, relay={}, accounts={}, domains={"yacht.example": {}})
-        finding = site.found(check_network.network, resolver=lambda: dns.resolver.Resolver(str(tmp_path / "none")))[-1]
+        finding = site.found(network.network, resolver=lambda: dns.resolver.Resolver(str(tmp_path / "none")))[-1]
         assert "/etc/resolv.conf" in finding.remedy and finding.level == "note"

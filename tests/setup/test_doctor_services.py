@@ -13,9 +13,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from amsmail.setup import check_entries, check_services
-from amsmail.setup.check_processes import Process
-from amsmail.setup.check_world import World
+from amsmail.setup.doctor import served, super_servers
+from amsmail.setup.doctor.processes import Process
+from amsmail.setup.doctor.world import World
 from amsmail.site import config
 from tests.etc.installation import ETC, PORTS, PROJECT, Installation
 from tests.real.packages import environment, tree
@@ -89,7 +89,7 @@ class Machine:
     def found(self, **changes):
         """What is found about our ports: others may run an amsd on this machine."""
         site = config.load(str(self.installation.config))
-        found = list(check_services.services(site, self.world(**changes)))
+        found = list(served.services(site, self.world(**changes)))
         levels(found)
         return [each for each in found if any(str(port) in each.found for port in self.ports.values())
                 or "no super-server" in each.found]
@@ -168,7 +168,7 @@ def test_inetd_that_has_no_entry(machine_):
 def test_a_service_that_is_not_in_etc_services(machine_):
     machine_.put_inetd([f"no-such-{line}" for line in ["service stream tcp nowait root /usr/sbin/tcpd /sbin/smtpd"]])
     site = config.load(str(machine_.installation.config))
-    finding = only([each for each in check_services.services(site, machine_.world()) if "no-such" in each.found],
+    finding = only([each for each in served.services(site, machine_.world()) if "no-such" in each.found],
                    "wrong")
     assert "/etc/services lacks" in finding.found
 
@@ -205,7 +205,7 @@ def test_a_port_that_another_program_has(machine_):
         assert f"(process {process.pid})" in finding.found and "ESMTP Postfix" in finding.found
         assert "stop python" in finding.remedy
         site, world = config.load(str(machine_.installation.config)), machine_.world()
-        finding = only(as_user(pwd.getpwnam("nobody"), lambda: check_services.services(site, world)), "wrong")
+        finding = only(as_user(pwd.getpwnam("nobody"), lambda: served.services(site, world)), "wrong")
         assert "run this as root to see which" in finding.found
 
 
@@ -221,7 +221,7 @@ def test_a_mail_cfg_that_is_wrong(machine_):
     with machine_.inetd(*PORTS), machine_.installation.config.open("a") as f:
         f.write("nonsense = 1\n")
         f.flush()
-        findings = list(check_services.services(site, machine_.world()))
+        findings = list(served.services(site, machine_.world()))
         ours = [each for each in findings if any(str(port) in each.found for port in machine_.ports.values())]
     assert levels(ours) == ["wrong"] * len(PORTS)
     assert sum("refuses to serve" in each.found for each in ours) == 3
@@ -236,7 +236,7 @@ def test_another_mail_cfg(machine_):
         site = config.load(str(machine_.installation.config))
         machine_.installation.config.write_text(machine_.installation.config.read_text().replace(
             "hostname = mail.ship.example", "hostname = mail.yacht.example"))
-        finding = only(list(check_services.services(site, machine_.world())), "wrong")
+        finding = only(list(served.services(site, machine_.world())), "wrong")
     assert "which is not mail.ship.example" in finding.found
 
 
@@ -275,7 +275,7 @@ def test_amsd_of_another_site_is_passed_over(machine_, tmp_path):
         site = config.load(str(machine_.installation.config))
         site.path = str(tmp_path / "other.cfg")
         assert not any("started by amsd" in each.found and str(machine_.ports["smtp"]) in each.found
-                       for each in check_services.services(site, machine_.world()))
+                       for each in served.services(site, machine_.world()))
 
 
 def test_amsd_that_does_not_listen(machine_):
@@ -300,7 +300,7 @@ def test_amsd_that_does_not_listen(machine_):
     ("vi /usr/local/sbin/amsd", [])])
 def test_what_amsd_serves(words, entries):
     site = types.SimpleNamespace(path="/etc/amsmail/mail.cfg")
-    found = check_entries.amsd(site, World(), [Process(7, "x", tuple(words.split()), 0)])
+    found = super_servers.amsd(site, World(), [Process(7, "x", tuple(words.split()), 0)])
     assert [(each.service, each.host, each.port) for each in found] == entries
 
 
@@ -310,7 +310,7 @@ def test_amsd_that_systemd_should_have_started(machine_, tmp_path):
     (wants / "amsd.service").write_text((ETC / "systemd/amsd.service").read_text())
     site = config.load(str(machine_.installation.config))
     world = machine_.world(proc=machine(tmp_path / "proc", "systemd"))
-    finding = only(list(check_services.services(site, world)), "wrong")
+    finding = only(list(served.services(site, world)), "wrong")
     assert finding.remedy.startswith("systemctl start amsd")
 
 
@@ -359,7 +359,7 @@ class TestSystemd:
 def test_without_a_site_names_are_not_compared(machine_):
     machine_.put_inetd(machine_.lines()[:1])
     with machine_.inetd("smtp"):
-        findings = check_services.services(None, machine_.world())
+        findings = served.services(None, machine_.world())
         assert any(str(machine_.ports["smtp"]) in each.found and each.level == "fine" for each in findings)
 
 
@@ -370,15 +370,15 @@ def test_without_a_site_names_are_not_compared(machine_):
     ("inetd", "xinetd", "/usr/sbin/xinetd -pidfile /run/xinetd.pid", False)])
 def test_which_process_reads_inetd_conf(server, name, words, reads):
     process = Process(7, name, tuple(words.split()), 0)
-    assert check_services.SERVERS[server].reads(process, "/etc/inetd.conf") == reads
+    assert served.SERVERS[server].reads(process, "/etc/inetd.conf") == reads
 
 
 @pytest.mark.parametrize("words, reads", [("/usr/sbin/xinetd -pidfile /run/xinetd.pid", True),
                                           ("/usr/sbin/xinetd -f /etc/other.conf", False)])
 def test_which_process_reads_xinetd_conf(words, reads):
     process = Process(7, "xinetd", tuple(words.split()), 0)
-    assert check_services.SERVERS["xinetd"].reads(process, "/etc/xinetd.conf") == reads
+    assert served.SERVERS["xinetd"].reads(process, "/etc/xinetd.conf") == reads
 
 
 def test_free_ports_are_nobodys(machine_):
-    assert not check_services.is_open("127.0.0.1", free_port(), 1)
+    assert not served.is_open("127.0.0.1", free_port(), 1)

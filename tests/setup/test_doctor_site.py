@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from amsmail.setup import check_site
+from amsmail.setup.doctor import settings
 from tests.real.process import public_folder
 
 from .doctor import Owned, as_root, levels, only
@@ -22,7 +22,7 @@ RELAY = {"host": "smtp.provider.example"}
 
 def relaying(site, relay_from, relay=RELAY, clear="127.0.0.1"):
     site.configure(site={**BASE, "relay_from": relay_from}, relay=relay, tls={"cleartext_login_from": clear})
-    return site.found(check_site.relaying)
+    return site.found(settings.relaying)
 
 
 @pytest.mark.parametrize("networks", [
@@ -51,18 +51,18 @@ def test_passwords_in_clear_from_anywhere(site):
 
 def test_boxes_without_a_password_and_a_domain_without_a_relay(site):
     site.configure(boxes={"captain": {}, "cook": {}}, domains={"yacht.example": {"unknown": "relay"}}, relay={})
-    findings = site.found(check_site.boxes)
+    findings = site.found(settings.boxes)
     assert levels(findings) == ["note", "note", "note"]
     assert findings[0].remedy == "mailcfg password --box captain"
     assert "there is no relay" in findings[2].found
     site.configure(boxes={"captain": {"password": "$pbkdf2-sha256$1000$ytm7NwbAeK91bu1da.3d2w$"
                                                   "skXfjL8POTd.y8M5czphH1w7P.JnjPQ8M1azYuSWsak"}}, relay=RELAY)
-    assert site.found(check_site.boxes) == []
+    assert site.found(settings.boxes) == []
 
 
 def test_a_domain_in_which_strangers_have_addresses(site):
     site.configure(domains={"gmail.com": {}}, boxes={"captain": {}, "cook": {"addresses": "cook, chef@gmail.com"}})
-    refused, captain, cook = site.found(check_site.shared)
+    refused, captain, cook = site.found(settings.shared)
     assert levels([refused, captain, cook]) == ["wrong"] * 3
     assert "all addresses of gmail.com that no box here has are refused" in refused.found
     assert refused.remedy == "mailcfg domain set gmail.com --unknown relay"
@@ -70,9 +70,9 @@ def test_a_domain_in_which_strangers_have_addresses(site):
     assert "cook@gmail.com" in cook.found and "chef" not in cook.found
     site.configure(domains={"gmail.com": {"unknown": "relay"}},
                    boxes={"captain": {"addresses": "ourboat@gmail.com"}, "cook": {"addresses": "cook@home.arpa"}})
-    assert site.found(check_site.shared) == []
+    assert site.found(settings.shared) == []
     site.configure(domains={"yacht.example": {}}, boxes={"captain": {}})
-    assert site.found(check_site.shared) == []
+    assert site.found(settings.shared) == []
 
 
 class TestPrograms:
@@ -88,7 +88,7 @@ class TestPrograms:
 
     def found(self, site, programs, **link):
         site.configure(links={"gsm": link})
-        return site.found(check_site.programs, path=str(programs))
+        return site.found(settings.programs, path=str(programs))
 
     def command(self, programs):
         return {"type": "command", "up": programs / "dial", "down": programs / "hangup"}

@@ -6,8 +6,8 @@ import types
 
 import pytest
 
-from amsmail.setup import check_tls
-from amsmail.setup.check_world import World
+from amsmail.setup.doctor import tls
+from amsmail.setup.doctor.world import World
 
 from .doctor import levels, only
 
@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
 def found(folder, name, key="key", hostname="mail.yacht.example", later=0):
     site = types.SimpleNamespace(certificate=name and str(folder / f"{name}.pem"), key=str(folder / f"{key}.pem"),
                                  hostname=hostname)
-    return list(check_tls.certificate(site, World(clock=lambda: time.time() + later)))
+    return list(tls.certificate(site, World(clock=lambda: time.time() + later)))
 
 
 @pytest.mark.parametrize("name", ["good", "signed"])

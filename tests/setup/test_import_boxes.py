@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from passlib import hash as hashes
 
-from amsmail.setup.import_boxes import dovecot, htpasswd, passwd, table
+from amsmail.setup.imports.boxes import dovecot, htpasswd, passwd, table
 from amsmail.site import config, draft, passwords
 
 SHA512 = hashes.sha512_crypt.using(rounds=1000).hash("secret")
@@ -120,7 +120,7 @@ def test_no_text_breaks_them(text):
 
 def test_mail_cfg_takes_what_was_imported(tmp_path):
     """The boxes and accounts of all formats, put into one mail.cfg."""
-    from amsmail.setup.import_accounts import fetchmailrc, getmailrc, mpoprc
+    from amsmail.setup.imports.accounts import fetchmailrc, getmailrc, mpoprc
     path = tmp_path / "mail.cfg"
     path.write_text(f"schema = 1\n[site]\nhostname = mail.yacht.example\nspool = {tmp_path}/spool\n"
                     "postmaster = captain\n[domains]\n[[yacht.example]]\n[boxes]\n[[captain]]\n")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from amsmail.setup import import_fetchmail, import_fetchmail_grammar
-from amsmail.setup.import_accounts import fetchmailrc
-from amsmail.setup.import_fetchmail_grammar import parse
+from amsmail.setup.imports import fetchmail, fetchmail_grammar
+from amsmail.setup.imports.accounts import fetchmailrc
+from amsmail.setup.imports.fetchmail_grammar import parse
 from tests.real.packages import environment, tree
 
 # What fetchmail accepts; each is given to it too.
@@ -266,9 +266,9 @@ def test_each_folder_is_an_account():
 def test_no_option_is_dropped_in_silence():
     handled = {"via", "service", "port", "qvirtual", "password", "folder", "keep", "fetchall", "ssl", "sslproto",
                "sslcertck", "sslcertfile"}
-    known = {**import_fetchmail_grammar._SERVER, **import_fetchmail_grammar._USER, "bad-header": 0}
-    assert known.keys() == handled | import_fetchmail._LEFT.keys() | import_fetchmail._PREVENTS.keys()
-    assert import_fetchmail_grammar._SET.keys() == import_fetchmail._GLOBALS.keys()
+    known = {**fetchmail_grammar._SERVER, **fetchmail_grammar._USER, "bad-header": 0}
+    assert known.keys() == handled | fetchmail._LEFT.keys() | fetchmail._PREVENTS.keys()
+    assert fetchmail_grammar._SET.keys() == fetchmail._GLOBALS.keys()
 
 
 def test_a_list_shows_no_secret():

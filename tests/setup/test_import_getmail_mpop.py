@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amsmail.setup.import_accounts import getmailrc, mpoprc
+from amsmail.setup.imports.accounts import getmailrc, mpoprc
 from tests.real.packages import environment, tree
 
 DIGEST = ":".join(["AB"] * 32)

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amsmail.program.serve import Server
-from amsmail.setup import import_mail_sources
-from amsmail.setup.import_mail import mail
-from amsmail.setup.import_mail_sources import NotRead
+from amsmail.setup.imports import mail_sources
+from amsmail.setup.imports.mail import mail
+from amsmail.setup.imports.mail_sources import NotRead
 from amsmail.site import passwords
 from amsmail.store import durable, seen
 from amsmail.store.locks import Busy
@@ -107,7 +107,7 @@ def test_a_length_that_is_wrong_counts_for_nothing(spool, mbox, length):
 
 
 def test_crlf_and_lines_of_any_length(spool, mbox):
-    line = "x" * (import_mail_sources._PIECE * 2 - 1)
+    line = "x" * (mail_sources._PIECE * 2 - 1)
     path = mbox(f"From a {DATE}", "Subject: 1", "", line, line + "y", "", f"From b {DATE}", "", "\rz", end="\r\n")
     mail(spool, BOXES, path, "ann")
     assert contents(spool) == [f"Subject: 1\n\n{line}\n{line}y\n".encode(), b"\n\rz\n"]
@@ -422,7 +422,7 @@ def test_a_time_that_cannot_be_is_now(spool, mbox):
 def test_no_mbox_breaks_it(tmp_path, pieces):
     path = tmp_path / "any"
     path.write_bytes(f"From a {DATE}\n{''.join(pieces)}".encode())
-    for letter in import_mail_sources.letters(str(path), lambda *_: None):
+    for letter in mail_sources.letters(str(path), lambda *_: None):
         assert all(letter.pieces())
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from amsmail import __version__
-from amsmail.setup import install, install_library, install_pieces, services, services_rivals
-from amsmail.setup.install_machine import Machine, Trouble
+from amsmail.setup import install
+from amsmail.setup.installing import pieces, rivals, services, software
+from amsmail.setup.installing.machine import Machine, Trouble
 from amsmail.store import durable
 
 from ..etc.installation import PROJECT
@@ -26,9 +27,9 @@ OPERATIONS = ("replace", "publish", "remove", "make_directory")
 @pytest.fixture
 def quick(monkeypatch):
     """A library of two files, which takes no time; the whole one is installed in other tests."""
-    monkeypatch.setattr(install_library, "files", lambda python: {
+    monkeypatch.setattr(software, "files", lambda python: {
         "amsmail/__init__.py": b"", "amsmail/a/b.py": b"x = 1\n"})
-    monkeypatch.setattr(install_library, "launchers", lambda python, library, config: {
+    monkeypatch.setattr(software, "launchers", lambda python, library, config: {
         name: f"#!{python} of {library} for {config}\n".encode() for name in ("smtpd", "mailcfg")})
     monkeypatch.setattr(Machine, "run", lambda self, *words: "")
     monkeypatch.setattr(os, "fsync", lambda fd: None)       # the hundreds of installations here need no disk
@@ -86,7 +87,7 @@ def test_all_of_it_into_a_root_and_out_again(tmp_path, root):
     assert found["etc/cron.d/amsmail"][1] == (PROJECT / "etc/cron.d/amsmail").read_bytes()
     assert found["etc/inetd.conf"][0] & 0o7777 == 0o604
     text = found["etc/inetd.conf"][1].decode()
-    assert text.startswith(f"{INETD_CONF}\n{install_pieces.BEGIN}\n")
+    assert text.startswith(f"{INETD_CONF}\n{pieces.BEGIN}\n")
     assert text.count("amsmail  /usr/local/sbin/") == 5
     for page in (PROJECT / "docs").glob("*.[58]"):
         assert f"usr/local/share/man/man{page.suffix[1:]}/{page.name}" in found
@@ -130,7 +131,7 @@ def test_the_ports_that_were_chosen_are_in_every_entry_and_are_remembered(quick,
 def test_other_ports_later(quick, root):
     assert run(root, "--yes") == 0 and run(root, "--yes", "--port", "smtp=2525") == 0
     assert "\n2525 " in (root / "etc/inetd.conf").read_text()
-    assert (root / "etc/inetd.conf").read_text().count(install_pieces.BEGIN) == 1
+    assert (root / "etc/inetd.conf").read_text().count(pieces.BEGIN) == 1
 
 
 def test_what_is_chosen_by_itself(tmp_path):
@@ -215,7 +216,7 @@ def test_repeating_repairs(quick, root, capsys):
 
 def test_a_newer_library_leaves_the_one_before_and_no_older_one(quick, root, monkeypatch):
     for version in range(4):
-        monkeypatch.setattr(install_library, "files", lambda python: {"amsmail/__init__.py": b"# %d\n" % version})
+        monkeypatch.setattr(software, "files", lambda python: {"amsmail/__init__.py": b"# %d\n" % version})
         assert run(root, "--yes") == 0
     assert len(list((root / "usr/local/lib/amsmail").iterdir())) == 2
     assert run(root, "--undo", "--yes") == 0 and not (root / "usr/local").exists()
@@ -301,22 +302,22 @@ def test_an_undo_that_was_broken_off_anywhere_can_be_finished(quick, tmp_path, m
     assert number > 20
 
 
-def rivals(root, **ports):
-    return [rival.what for rival in services_rivals.find(Machine(root), {**services.PORTS, **ports}, set())]
+def others(root, **ports):
+    return [rival.what for rival in rivals.find(Machine(root), {**services.PORTS, **ports}, set())]
 
 
 def test_other_mail_servers_are_found_by_what_starts_them(tmp_path):
     root = scratch(tmp_path / "root")
-    assert rivals(root) == []
+    assert others(root) == []
     wants = root / "etc/systemd/system/multi-user.target.wants"
     wants.mkdir(parents=True)
     (wants / "postfix.service").symlink_to("/lib/systemd/system/postfix.service")
     (root / "etc/rc3.d").mkdir()
     (root / "etc/rc3.d/S01dovecot").symlink_to("../init.d/dovecot")
     (root / "etc/rc3.d/K01exim4").symlink_to("../init.d/exim4")
-    assert rivals(root) == ["Postfix is started at boot, and serves port 25",
+    assert others(root) == ["Postfix is started at boot, and serves port 25",
                             "Dovecot is started at boot, and serves port 110, 995"]
-    assert rivals(root, smtp=2525) == ["Dovecot is started at boot, and serves port 110, 995"]
+    assert others(root, smtp=2525) == ["Dovecot is started at boot, and serves port 110, 995"]
 
     (wants / "postfix.service").unlink()
     (root / "etc/rc3.d/S01dovecot").unlink()
@@ -324,14 +325,14 @@ def test_other_mail_servers_are_found_by_what_starts_them(tmp_path):
         conf.write("\n#smtp stream tcp nowait mail /usr/sbin/a a\n"
                    "smtp stream tcp nowait mail /usr/sbin/exim4 exim4 -bs\n"
                    "127.0.0.1:110 stream tcp nowait root /usr/sbin/tcpd qpopper\n")
-    assert rivals(root) == ["line 4 of /etc/inetd.conf starts /usr/sbin/exim4 for smtp",
+    assert others(root) == ["line 4 of /etc/inetd.conf starts /usr/sbin/exim4 for smtp",
                             "line 5 of /etc/inetd.conf starts /usr/sbin/tcpd for 127.0.0.1:110"]
     (root / "etc/inetd.conf").write_text("")
     (root / "etc/xinetd.d").mkdir()
     entry = "service {0}\n{{\n\tdisable = {1}\n\tserver = /usr/sbin/qpopper\n}}\n"
     (root / "etc/xinetd.d/pop").write_text(entry.format("pop3", "no"))
     (root / "etc/xinetd.d/pops").write_text(entry.format("pop3s", "yes"))
-    assert rivals(root) == ["/etc/xinetd.d/pop starts /usr/sbin/qpopper for pop3"]
+    assert others(root) == ["/etc/xinetd.d/pop starts /usr/sbin/qpopper for pop3"]
 
 
 def test_another_mail_server_is_refused_by_name_and_nothing_is_made(quick, root, capsys):
@@ -391,8 +392,8 @@ def test_without_an_answer_nothing_is_done(quick, root, monkeypatch, capsys):
 
 def test_who_is_not_root_is_told_what_needs_root(quick, monkeypatch, capsys):
     monkeypatch.setattr(Machine, "may_change", lambda self: False)
-    monkeypatch.setattr(services_rivals, "find", lambda *_: [])
-    monkeypatch.setattr(install_library, "check_reachable", lambda *_: None)
+    monkeypatch.setattr(rivals, "find", lambda *_: [])
+    monkeypatch.setattr(software, "check_reachable", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["install.py", "--yes", "--service", "inetd"])
     assert install.main(sys.argv[1:]) == 77
     said = capsys.readouterr()
@@ -427,11 +428,11 @@ def test_an_interpreter_that_others_cannot_reach_is_refused(tmp_path):
     python.touch(0o755)
     python.chmod(0o755)
     with pytest.raises(Trouble, match="is closed to others: name another Python"):
-        install_library.check_reachable(python, False)
+        software.check_reachable(python, False)
     link = tmp_path / "python3"
     link.symlink_to(python)
     with pytest.raises(Trouble, match="closed to others"):
-        install_library.check_reachable(link, False)
+        software.check_reachable(link, False)
 
 
 def test_a_damaged_record_is_not_taken_for_none(quick, root, capsys):
@@ -443,7 +444,7 @@ def test_a_damaged_record_is_not_taken_for_none(quick, root, capsys):
 
 
 def test_the_installed_copy_says_what_it_cannot_do(quick, root, monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(install_library, "CHECKOUT", Path(tmp_path))
+    monkeypatch.setattr(software, "CHECKOUT", Path(tmp_path))
     assert run(root, "--yes") == 69
     assert "start scripts/install in the unpacked archive" in capsys.readouterr().err
 
@@ -452,16 +453,16 @@ def test_only_what_the_interpreter_lacks_is_copied(monkeypatch, tmp_path):
     bare = tmp_path / "python"
     bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
     bare.chmod(0o755)
-    assert install_library.lacking(bare) == install_library.requirements()
-    monkeypatch.setattr(install_library, "lacking", lambda python: [])
-    assert {name.partition("/")[0] for name in install_library.files(sys.executable)} == {"amsmail"}
-    monkeypatch.setattr(install_library, "lacking", lambda python: ["configobj", "dnspython"])
-    found = install_library.files(sys.executable)
+    assert software.lacking(bare) == software.requirements()
+    monkeypatch.setattr(software, "lacking", lambda python: [])
+    assert {name.partition("/")[0] for name in software.files(sys.executable)} == {"amsmail"}
+    monkeypatch.setattr(software, "lacking", lambda python: ["configobj", "dnspython"])
+    found = software.files(sys.executable)
     assert {"configobj/__init__.py", "dns/resolver.py", "amsmail/site/mail.spec"} <= found.keys()
     assert not [name for name in found if name.startswith("passlib/") or "__pycache__" in name]
-    monkeypatch.setattr(install_library, "lacking", lambda python: ["no-such-library"])
+    monkeypatch.setattr(software, "lacking", lambda python: ["no-such-library"])
     with pytest.raises(Trouble, match="the library no-such-library is missing"):
-        install_library.files(sys.executable)
+        software.files(sys.executable)
 
 
 def test_files_belong_to_the_user_that_the_root_has(quick, root):
@@ -490,7 +491,7 @@ def test_a_full_disk_is_said_and_the_rest_is_done_later(quick, root, monkeypatch
         assert "It failed at: add five lines" in said and "No space left on device" in said and "--undo" in said
     assert (root / "etc/inetd.conf").read_text() == INETD_CONF
     assert run(root, "--yes") == 0
-    assert install_pieces.BEGIN in (root / "etc/inetd.conf").read_text()
+    assert pieces.BEGIN in (root / "etc/inetd.conf").read_text()
 
 
 def test_what_cannot_be_undone_is_said_and_stays_in_the_record(quick, tmp_path, monkeypatch, capsys):
@@ -563,8 +564,8 @@ def test_a_library_that_others_could_write_to_is_mended_by_repeating_the_install
 
 
 @pytest.mark.parametrize("damage", [
-    lambda text: text.replace(install_pieces.END + "\n", ""),
-    lambda text: text.replace(install_pieces.BEGIN + "\n", ""),
+    lambda text: text.replace(pieces.END + "\n", ""),
+    lambda text: text.replace(pieces.BEGIN + "\n", ""),
 ])
 def test_lines_whose_marks_are_gone_are_left_to_a_person(quick, root, capsys, damage):
     conf = root / "etc/inetd.conf"
@@ -590,10 +591,10 @@ def test_a_mark_with_a_blank_behind_it_is_a_mark(quick, root, behind):
     conf = root / "etc/inetd.conf"
     assert run(root, "--yes") == 0
     text = conf.read_text() + "new of others\n"
-    for mark in (install_pieces.BEGIN, install_pieces.END):
+    for mark in (pieces.BEGIN, pieces.END):
         text = text.replace(mark, mark + behind)
     conf.write_text(text, newline="")
-    assert rivals(root) == []
+    assert others(root) == []
     assert run(root, "--undo", "--yes") == 0
     assert conf.read_text() == INETD_CONF + "\nnew of others\n"
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from amsmail.setup.services import UNITS
+from amsmail.setup.installing.services import UNITS
 from amsmail.site import passwords
 
 from ..etc.installation import PASSWORD, PROJECT

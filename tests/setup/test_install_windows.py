@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from amsmail.setup import platforms
+from amsmail.setup.installing import platforms
 
 BOOLEAN = "true|false|0|1"
 DURATION = r"P(?!$)(\d+D)?(T(?!$)(\d+H)?(\d+M)?(\d+S)?)?"

@@ -14,8 +14,8 @@ import pytest
 
 from amsmail.program import boxes, mailcfg, mailcfg_commands
 from amsmail.program.serve import Server
-from amsmail.setup import boxmail, certificate
-from amsmail.setup.passphrase import passphrase
+from amsmail.setup import boxmail, openssl
+from amsmail.setup.ask.passphrase import passphrase
 from amsmail.site import accounts, config, passwords
 from amsmail.store import durable
 from amsmail.store.held import HeldMail, HeldMessage
@@ -494,11 +494,11 @@ class TestCertificate:
 
     @pytest.mark.parametrize("name", ["x" * 60 + ".example", "bücher.example"])
     def test_names_that_are_long_or_not_ascii(self, name):
-        assert certificate.make(name).certificate.startswith(b"-----BEGIN CERTIFICATE")
+        assert openssl.make(name).certificate.startswith(b"-----BEGIN CERTIFICATE")
 
     def test_a_name_that_no_certificate_can_have(self):
-        with pytest.raises(certificate.CannotMake):
-            certificate.make("x" * 64 + ".example")
+        with pytest.raises(openssl.CannotMake):
+            openssl.make("x" * 64 + ".example")
 
 
 def test_a_domain_of_a_provider_is_added_with_a_warning(site):

@@ -18,7 +18,7 @@ from pexpect import fdpexpect
 from amsmail.link import diallers, failures, ledger, presence
 from amsmail.link.dialled import Dialled
 from amsmail.program import mailcheckcfg, trialcall
-from amsmail.setup import found_links
+from amsmail.setup.ask import found_links
 from tests.link_dial.conftest import ENTRIES, FAKES, Line
 from tests.mailcheck.peers import Relay
 from tests.mailcheck.sites import Site, account, relay

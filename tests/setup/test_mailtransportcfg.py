@@ -16,10 +16,10 @@ from pexpect.fdpexpect import fdspawn
 
 from amsmail.program import mailtransportcfg
 from amsmail.program.mailtransportcfg_dialogue import backlog_choices
-from amsmail.setup import discover, presets
-from amsmail.setup.discover import Found
-from amsmail.setup.providers import Offer
-from amsmail.setup.trial import Trial
+from amsmail.setup.provider import discover, presets
+from amsmail.setup.provider.discover import Found
+from amsmail.setup.provider.providers import Offer
+from amsmail.setup.provider.trial import Trial
 from amsmail.site import config
 
 from ..etc.installation import PROJECT

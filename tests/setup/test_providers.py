@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amsmail.setup.providers import SERVICES, Offer, Providers, is_within
+from amsmail.setup.provider.providers import SERVICES, Offer, Providers, is_within
 from amsmail.site.values import is_domain
 from amsmail.transport.connect import PORTS
 from amsmail.wire.address import parse_address
@@ -37,7 +37,7 @@ def test_an_entry_is_whole(provider):
 
 
 def test_the_table_has_no_key_that_is_not_read():
-    from amsmail.setup import providers
+    from amsmail.setup.provider import providers
     with open(providers._TABLE, encoding="utf-8") as f:
         keys = {line.partition("=")[0].strip() for line in f if "=" in line and not line.startswith("#")}
     assert keys <= KEYS

@@ -8,8 +8,8 @@ from collections import namedtuple
 
 import pytest
 
-from amsmail.setup import trial
-from amsmail.setup.trial import try_account, try_relay
+from amsmail.setup.provider import trial
+from amsmail.setup.provider.trial import try_account, try_relay
 from amsmail.site import resolve
 from amsmail.transport import connect
 from amsmail.transport.carrier import Untrusted

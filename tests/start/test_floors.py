@@ -9,6 +9,8 @@ import pytest
 from ..etc.installation import PROJECT
 
 FLOORS = {"wire": 0, "protocol": 1, "store": 2, "site": 2, "link": 3, "transport": 3, "setup": 4, "program": 5}
+# Floor 4 has rooms, from the entrance on; what lies beside them (0) is for all.
+ROOMS = {"ask": 1, "provider": 2, "imports": 3, "doctor": 4, "installing": 5, "install": 6}
 ENGINES = {"smtp_server", "pop3_server", "smtp_client", "pop3_client", "imap_client"}
 WORLD = {"os", "io", "socket", "_socket", "select", "selectors", "time", "threading", "asyncio", "subprocess",
          "pathlib"}
@@ -42,6 +44,16 @@ def test_every_folder_is_a_floor():
 def test_a_module_imports_from_no_higher_floor(name):
     for other in imports(name) & MODULES.keys():
         assert FLOORS[folder(other)] <= FLOORS[folder(name)], f"{name} imports {other}"
+
+
+def room(name):
+    return ROOMS.get(name.split(".")[2], 0)
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if folder(name) == "setup"])
+def test_a_module_of_setup_imports_from_no_later_room(name):
+    for other in imports(name) & MODULES.keys():
+        assert folder(other) != "setup" or room(other) <= room(name), f"{name} imports {other}"
 
 
 def test_no_imports_go_in_a_circle():

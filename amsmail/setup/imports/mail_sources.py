@@ -16,7 +16,7 @@ import re
 import stat
 from email.utils import mktime_tz, parsedate_tz
 
-from amsmail.setup.import_rights import of_caller
+from amsmail.setup.rights import of_caller
 from amsmail.wire.lines import is_number
 
 _PIECE = 1 << 16        # octets of a line that are looked at in one piece

@@ -14,8 +14,8 @@ import os
 import time
 from collections import Counter
 
-from amsmail.setup.import_mail_sources import NotRead, is_maildir, letters, names
-from amsmail.setup.import_rights import of_owner
+from amsmail.setup.imports.mail_sources import NotRead, is_maildir, letters, names
+from amsmail.setup.rights import of_owner
 from amsmail.store import durable
 from amsmail.store.dropbox import Draft, new_uid
 from amsmail.store.seen import Seen, resume_all

@@ -2,7 +2,7 @@
 
 The clock.  Nobody is asked for the time: SMTP and POP3 do not tell it, and NTP over a paid link is the site's business.
 What is known for nothing: no file of the spool and of the program can be newer than now, and a certificate that is not
-yet valid (check_tls) says the same.  A clock that is ahead shows only there, as a certificate that has expired.
+yet valid (doctor/tls) says the same.  A clock that is ahead shows only there, as a certificate that has expired.
 """
 
 import glob
@@ -10,9 +10,10 @@ import os
 import time
 
 from amsmail.link.dialled import Dialled
-from amsmail.setup import boxmail, check_entries
-from amsmail.setup.check_processes import named, processes, sees_all
-from amsmail.setup.check_world import fine, note, wrong
+from amsmail.setup import boxmail
+from amsmail.setup.doctor import super_servers
+from amsmail.setup.doctor.processes import named, processes, sees_all
+from amsmail.setup.doctor.world import fine, note, wrong
 from amsmail.site.words import counted
 from amsmail.store.held import HeldMail
 from amsmail.store.locks import Busy, Lock
@@ -26,7 +27,7 @@ _CRONS = ("cron", "crond", "fcron", "bcron-sched", "systemd-cron")
 def schedule(site, world):
     """Something runs mailcheck from time to time: cron, systemd's timer, or amsd by [calls]."""
     running = processes(world.proc)
-    has_amsd = bool(check_entries.amsds(site, running) or check_entries.amsd_unit(world))
+    has_amsd = bool(super_servers.amsds(site, running) or super_servers.amsd_unit(world))
     found = []
     for path in sorted(glob.glob(glob.escape(world.file("etc", "cron.d")) + "/*")) + [world.file("etc", "crontab")]:
         if _calls_mailcheck(path):

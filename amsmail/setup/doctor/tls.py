@@ -3,7 +3,7 @@ what a mail program would see.  OpenSSL checks dates, key and name as it does fo
 
 import ssl
 
-from amsmail.setup.check_world import fine, note, wrong
+from amsmail.setup.doctor.world import fine, note, wrong
 from amsmail.transport.carrier import StreamError
 from amsmail.transport.tls import server_context
 

@@ -3,8 +3,8 @@
 from queue import SimpleQueue
 from threading import Thread
 
-from amsmail.setup.forms import FORMS
-from amsmail.setup.trial import try_account, try_relay
+from amsmail.setup.ask.forms import FORMS
+from amsmail.setup.provider.trial import try_account, try_relay
 from amsmail.site.values import CHECKS
 from amsmail.wire.value import Value
 

@@ -5,8 +5,8 @@ A check is a function of (site, world) that gives Findings.  Where mail.cfg is w
 run that need none.
 """
 
-from amsmail.setup import (check_calls, check_disk, check_network, check_rights, check_services, check_site, check_tls)
-from amsmail.setup.check_world import FINE, NOTE, WRONG, fine, note
+from amsmail.setup.doctor import calls, disk, network, rights, served, settings, tls
+from amsmail.setup.doctor.world import FINE, NOTE, WRONG, fine, note
 from amsmail.site.words import counted
 from amsmail.wire.value import Value
 
@@ -31,21 +31,21 @@ def contents(site, _world):
 
 CHECKS = (
     Check(contents, FILE),
-    Check(check_site.relaying, FILE),
-    Check(check_site.boxes, FILE),
-    Check(check_site.shared, FILE),
-    Check(check_rights.files, BOTH),
-    Check(check_rights.spool, BOTH),
-    Check(check_disk.kind, BOTH),
-    Check(check_disk.abilities, BOTH),
-    Check(check_disk.room, BOTH),
-    Check(check_tls.certificate, BOTH),
-    Check(check_services.services, MACHINE),
-    Check(check_calls.schedule, MACHINE),
-    Check(check_calls.clock, BOTH),
-    Check(check_calls.leftovers, BOTH),
-    Check(check_site.programs, BOTH),
-    Check(check_network.network, BOTH),
+    Check(settings.relaying, FILE),
+    Check(settings.boxes, FILE),
+    Check(settings.shared, FILE),
+    Check(rights.files, BOTH),
+    Check(rights.spool, BOTH),
+    Check(disk.kind, BOTH),
+    Check(disk.abilities, BOTH),
+    Check(disk.room, BOTH),
+    Check(tls.certificate, BOTH),
+    Check(served.services, MACHINE),
+    Check(calls.schedule, MACHINE),
+    Check(calls.clock, BOTH),
+    Check(calls.leftovers, BOTH),
+    Check(settings.programs, BOTH),
+    Check(network.network, BOTH),
 )
 
 

@@ -8,8 +8,8 @@ import socket
 
 from amsmail.link import links
 from amsmail.link.links import LinkError
-from amsmail.setup.check_services import is_open
-from amsmail.setup.check_world import fine, note, wrong
+from amsmail.setup.doctor.served import is_open
+from amsmail.setup.doctor.world import fine, note, wrong
 from amsmail.site.resolve import ResolveError, addresses
 from amsmail.transport.connect import targets
 

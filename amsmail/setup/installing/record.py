@@ -3,11 +3,11 @@
 import json
 import os
 
-from amsmail.setup.install_library import Library
-from amsmail.setup.install_machine import Trouble
-from amsmail.setup.install_pieces import Account, Commands, File, Filled, Folder, Lines
-from amsmail.setup.services import Reload, Start
-from amsmail.setup.services_rivals import Disabled
+from amsmail.setup.installing.software import Library
+from amsmail.setup.installing.machine import Trouble
+from amsmail.setup.installing.pieces import Account, Commands, File, Filled, Folder, Lines
+from amsmail.setup.installing.services import Reload, Start
+from amsmail.setup.installing.rivals import Disabled
 from amsmail.store import durable
 
 KINDS = {"filled": Filled, "folder": Folder,

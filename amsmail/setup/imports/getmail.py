@@ -4,9 +4,9 @@ import ast
 import configparser
 import re
 
-from amsmail.setup.import_notes import (AGAIN, CLIENT_CERTIFICATE, FIELDS, OTHER_NAME, PASSWORD_SENT,
+from amsmail.setup.imports.notes import (AGAIN, CLIENT_CERTIFICATE, FIELDS, OTHER_NAME, PASSWORD_SENT,
                                         SEVERAL, STARTTLS, TLS_VERSION, UNCHECKED)
-from amsmail.setup.import_result import Accounts, owner
+from amsmail.setup.imports.result import Accounts, owner
 
 _OWN_PACE = "amsmail finds out itself how to fetch and delete quickly"
 _LIMITS = "the size of what is fetched is limited by message_in of a link"

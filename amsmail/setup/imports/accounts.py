@@ -4,8 +4,8 @@ Each function takes the text of a file, and the names of the accounts that mail.
 What an option did there and nothing does here is listed, never dropped in silence.
 """
 
-from amsmail.setup.import_fetchmail import fetchmailrc
-from amsmail.setup.import_getmail import getmailrc
-from amsmail.setup.import_mpop import mpoprc
+from amsmail.setup.imports.fetchmail import fetchmailrc
+from amsmail.setup.imports.getmail import getmailrc
+from amsmail.setup.imports.mpop import mpoprc
 
 FORMATS = {"fetchmailrc": fetchmailrc, "getmailrc": getmailrc, "mpoprc": mpoprc}

@@ -8,10 +8,10 @@ import re
 import signal
 import time
 
-from amsmail.setup import platforms
-from amsmail.setup.install_library import CHECKOUT, interpreter
-from amsmail.setup.install_machine import Trouble
-from amsmail.setup.install_pieces import Commands, File, Lines, Piece, digest, parents
+from amsmail.setup.installing import platforms
+from amsmail.setup.installing.software import CHECKOUT, interpreter
+from amsmail.setup.installing.machine import Trouble
+from amsmail.setup.installing.pieces import Commands, File, Lines, Piece, digest, parents
 from amsmail.store import durable
 from amsmail.wire.value import Value
 

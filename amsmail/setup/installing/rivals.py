@@ -3,9 +3,9 @@
 import os
 import re
 
-from amsmail.setup.install_machine import Trouble
-from amsmail.setup.install_pieces import Piece, parts
-from amsmail.setup.services import PORTS
+from amsmail.setup.installing.machine import Trouble
+from amsmail.setup.installing.pieces import Piece, parts
+from amsmail.setup.installing.services import PORTS
 from amsmail.wire.value import Value
 
 _SMTP, _POP3 = {"smtp"}, {"pop3", "pop3s"}

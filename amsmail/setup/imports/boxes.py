@@ -8,7 +8,7 @@ import csv
 import io
 import re
 
-from amsmail.setup.import_result import Imported
+from amsmail.setup.imports.result import Imported
 from amsmail.site import passwords
 from amsmail.site.rules import is_box_name
 from amsmail.wire.address import AddressError, parse_address

@@ -2,10 +2,10 @@
 
 import os
 
-from amsmail.setup import install_library, platforms, services
-from amsmail.setup.install_machine import USER, Trouble
-from amsmail.setup.install_pieces import Account, Commands, File, Folder, parents
-from amsmail.setup.services_rivals import Disabled
+from amsmail.setup.installing import platforms, services, software
+from amsmail.setup.installing.machine import USER, Trouble
+from amsmail.setup.installing.pieces import Account, Commands, File, Folder, parents
+from amsmail.setup.installing.rivals import Disabled
 from amsmail.site import layout
 from amsmail.wire.value import Value
 
@@ -23,9 +23,9 @@ def places(choice):
     return platforms.PLACES.get(choice.service, platforms.UNIX)
 
 
-def steps(machine, choice, rivals):
-    """The steps, and notes: sentences on what a person has to do.  `rivals` are the names of mail servers that this one
-    takes the place of.  Raises Trouble."""
+def steps(machine, choice, disabled):
+    """The steps, and notes: sentences on what a person has to do.  `disabled` are the names of mail servers that this
+    one takes the place of.  Raises Trouble."""
     where = places(choice)
     spool = _spool(machine, choice)
     entries, notes = services.entries(machine, choice.service, choice.ports, spool)
@@ -36,7 +36,7 @@ def steps(machine, choice, rivals):
         *_account(machine, choice, spool),
         *_programs(choice, where),
         *_site(choice, where, spool),
-        *((f"stop {name}, and do not start it at boot", [Disabled(name)]) for name in rivals),
+        *((f"stop {name}, and do not start it at boot", [Disabled(name)]) for name in disabled),
         *entries,
         *calls,
     ], notes + more
@@ -51,22 +51,22 @@ def _account(machine, choice, spool):
 
 
 def _programs(choice, where):
-    python = install_library.interpreter()
-    contents = install_library.files(python)
-    library = f"{where.library}/{install_library.version(python, contents)}"
+    python = software.interpreter()
+    contents = software.files(python)
+    library = f"{where.library}/{software.version(python, contents)}"
     copied = sorted({name.partition("/")[0] for name in contents if "-info/" not in name})
     launchers = [File(f"{where.sbin}/{name}", data, 0o755, ours="program") for name, data in
-                 install_library.launchers(python, library, f"{where.etc}/mail.cfg").items()]
+                 software.launchers(python, library, f"{where.etc}/mail.cfg").items()]
     if choice.service == "windows":
         launchers += [File(f"{file.path}.cmd", f'@"{python}" -IS "%~dp0{os.path.basename(file.path)}" %*\r\n'.encode(),
                            ours="program") for file in launchers]
     yield (f"copy {', '.join(copied)} to {library}",
-           [*parents(library), install_library.Library(library, contents, python)])
+           [*parents(library), software.Library(library, contents, python)])
     yield (f"put {', '.join(os.path.basename(file.path) for file in launchers)} into {where.sbin}, for {python}",
            [*parents(launchers[0].path), *launchers])
     if where.man:
         pages = [File(f"{where.man}/man{page.suffix[1:]}/{page.name}", page.read_bytes(), ours="program")
-                 for page in sorted((install_library.CHECKOUT / "docs").glob("*.[58]"))]
+                 for page in sorted((software.CHECKOUT / "docs").glob("*.[58]"))]
         yield f"put {len(pages)} manual pages into {where.man}", [*parents(*(page.path for page in pages)), *pages]
 
 

@@ -11,7 +11,7 @@ import dns.exception
 import dns.name
 import dns.resolver
 
-from amsmail.setup.providers import SERVICES, Offer, Providers, is_within
+from amsmail.setup.provider.providers import SERVICES, Offer, Providers, is_within
 from amsmail.site.values import is_domain
 from amsmail.wire.address import parse_address
 from amsmail.wire.value import Value

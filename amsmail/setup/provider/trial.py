@@ -14,7 +14,7 @@ from amsmail.protocol import imap_client as imap
 from amsmail.protocol import pop3_client as pop3
 from amsmail.protocol import smtp_client as smtp
 from amsmail.protocol.engine import Closed, StartTls
-from amsmail.setup.providers import Providers
+from amsmail.setup.provider.providers import Providers
 from amsmail.site.resolve import ResolveError, addresses
 from amsmail.site.words import counted, in_octets
 from amsmail.transport import pump

@@ -13,7 +13,7 @@ import re
 import shutil
 from pathlib import Path
 
-from amsmail.setup.install_machine import USER, Owner, Trouble
+from amsmail.setup.installing.machine import USER, Owner, Trouble
 from amsmail.store import durable
 from amsmail.wire.value import Value
 

@@ -4,7 +4,7 @@ import errno
 import os
 import re
 
-from amsmail.setup.check_world import fine, note, wrong
+from amsmail.setup.doctor.world import fine, note, wrong
 from amsmail.store import durable
 
 _ROOM = 200_000_000         # octets below which a disk is nearly full, whatever the largest message is

@@ -1,7 +1,7 @@
 """What fills in the relay or an account: an Offer of a provider, or what lets itself be guessed of an address."""
 
-from amsmail.setup.forms import FORMS
-from amsmail.setup.providers import SERVICES, Providers
+from amsmail.setup.ask.forms import FORMS
+from amsmail.setup.provider.providers import SERVICES, Providers
 from amsmail.site import layout
 from amsmail.wire.address import parse_address
 

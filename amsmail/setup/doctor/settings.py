@@ -5,8 +5,8 @@ import os
 import shutil
 
 from amsmail.link.diallers import TABLE
-from amsmail.setup.check_world import fine, note, owner, wrong
-from amsmail.setup.providers import Providers
+from amsmail.setup.doctor.world import fine, note, owner, wrong
+from amsmail.setup.provider.providers import Providers
 from amsmail.site import networks
 
 # Networks that nobody outside can send from.  Not ipaddress.is_private, which takes 0.0.0.0/0 for one.

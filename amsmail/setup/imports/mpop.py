@@ -2,9 +2,9 @@
 
 import re
 
-from amsmail.setup.import_notes import (AGAIN, CLIENT_CERTIFICATE, OTHER_NAME, PASSWORD_SENT, STARTTLS,
+from amsmail.setup.imports.notes import (AGAIN, CLIENT_CERTIFICATE, OTHER_NAME, PASSWORD_SENT, STARTTLS,
                                         TLS_VERSION, UNCHECKED)
-from amsmail.setup.import_result import Accounts, owner
+from amsmail.setup.imports.result import Accounts, owner
 
 _NO_PROXY = "there are no proxies here"
 _DISCARDS = "nothing is deleted or passed over by its contents or size; see message_in in [links]"

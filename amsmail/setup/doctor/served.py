@@ -9,10 +9,10 @@ import os
 import socket
 import ssl
 
-from amsmail.setup import check_entries
-from amsmail.setup.check_entries import Entry
-from amsmail.setup.check_processes import listener, named, processes, sees_all
-from amsmail.setup.check_world import fine, note, wrong
+from amsmail.setup.doctor import super_servers
+from amsmail.setup.doctor.super_servers import Entry
+from amsmail.setup.doctor.processes import listener, named, processes, sees_all
+from amsmail.setup.doctor.world import fine, note, wrong
 from amsmail.wire.value import Value
 
 _GREETING_OCTETS = 512      # RFC 5321, section 4.5.3.1.5
@@ -46,16 +46,16 @@ SERVERS = {
     "systemd": Server("", lambda process, _path: process.name == "systemd",
                       "use inetd, xinetd or amsd: systemd does not run this machine",
                       "systemctl daemon-reload && systemctl restart {units}"),
-    "amsd": Server("", lambda process, _path: bool(check_entries.amsds(None, [process])), "", "start it again"),
+    "amsd": Server("", lambda process, _path: bool(super_servers.amsds(None, [process])), "", "start it again"),
 }
 
 
 def services(site, world):
     """All that is said above; `site` is None where mail.cfg is wrong, and then the host's name is not compared."""
     running = processes(world.proc)
-    entries = [*check_entries.inetd(world), *check_entries.xinetd(world), *check_entries.systemd(world),
-               *check_entries.amsd(site, world, running)]
-    if check_entries.amsd_unit(world) and sees_all(running) and not check_entries.amsds(site, running):
+    entries = [*super_servers.inetd(world), *super_servers.xinetd(world), *super_servers.systemd(world),
+               *super_servers.amsd(site, world, running)]
+    if super_servers.amsd_unit(world) and sees_all(running) and not super_servers.amsds(site, running):
         yield wrong("amsd is enabled and does not run", "systemctl start amsd; why it ended: journalctl -u amsd")
     if not entries:
         yield note("no super-server has an entry for smtpd or pop3d, so nobody can send or read mail",

@@ -1,9 +1,9 @@
 """A fetchmailrc as accounts: fetchmail(1), of release 6.4."""
 
-from amsmail.setup.import_fetchmail_grammar import parse
-from amsmail.setup.import_notes import (AGAIN, CLIENT_CERTIFICATE, FIELDS, OTHER_NAME, PASSWORD_SENT,
+from amsmail.setup.imports.fetchmail_grammar import parse
+from amsmail.setup.imports.notes import (AGAIN, CLIENT_CERTIFICATE, FIELDS, OTHER_NAME, PASSWORD_SENT,
                                         SEVERAL, STARTTLS, TLS_VERSION, UNCHECKED)
-from amsmail.setup.import_result import Accounts
+from amsmail.setup.imports.result import Accounts
 
 _STORED = "messages are stored as they come"
 _DELIVERY = "mail goes into drop boxes, not to a program or another server"

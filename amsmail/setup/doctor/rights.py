@@ -3,7 +3,7 @@
 import os
 import stat
 
-from amsmail.setup.check_world import fine, note, owner, wrong
+from amsmail.setup.doctor.world import fine, note, owner, wrong
 
 _SECRET = 0o007         # the bits of others
 

@@ -18,11 +18,11 @@ import tempfile
 from pathlib import Path
 
 from amsmail import __version__
-from amsmail.setup.install_machine import Trouble
-from amsmail.setup.install_pieces import ROOTS, Piece, digest, give, has_owner
+from amsmail.setup.installing.machine import Trouble
+from amsmail.setup.installing.pieces import ROOTS, Piece, digest, give, has_owner
 from amsmail.store import durable
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[3]
 _LEFT_OUT = {"__pycache__", "tests"}        # names of folders
 _HIDDEN = {"/home", "/root", "/run/user", "/tmp", "/var/tmp"}      # by ProtectHome and PrivateTmp in etc/systemd/
 _IMPORTED_AS = {"dnspython": "dns"}
