@@ -6,6 +6,7 @@ from amsmail.setup import boxmail
 from amsmail.site import exits
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Draft
+from amsmail.site.values import listed
 from amsmail.site.words import counted
 from amsmail.store.spool import SpoolError
 
@@ -33,7 +34,7 @@ def _refer(draft, old, new):
     for account in draft.names("accounts"):
         if new and draft.value(("accounts", account, "box")) == old:
             draft.set(("accounts", account, "box"), new)
-    urgent = draft.value(("calls", "urgent_from")).replace(",", " ").split()
+    urgent = listed(draft.value(("calls", "urgent_from")))
     if old in urgent:
         others = dict.fromkeys(new if word == old else word for word in urgent)
         draft.set(("calls", "urgent_from"), ", ".join(filter(None, others)) or None)

@@ -10,10 +10,9 @@ import sys
 from amsmail.program import options
 from amsmail.setup.ask.dialogue import HELP, Back, Dialogue, Left
 from amsmail.setup.ask.passphrase import passphrase
-from amsmail.site import config_file, exits, rules
+from amsmail.site import config_file, exits, passwords, rules
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Conflict, Draft
-from amsmail.site.passwords import LOCK
 from amsmail.wire.value import Value
 
 STDIN, GENERATE = "--password-stdin", "--password-generate"
@@ -147,7 +146,7 @@ def _shown(form, draft, name):
 
 
 def _hidden(text):
-    return "(locked)" if text.startswith(LOCK) else "(not shown)"
+    return "(locked)" if text.startswith(passwords.LOCK) else "(not shown)"
 
 
 def _add(command):
@@ -226,9 +225,8 @@ def password_from_stdin():
         password = sys.stdin.readline().rstrip("\r\n")
     except UnicodeDecodeError:
         password = ""
-    if not 0 < len(password) <= 1000 or not password.isprintable():
-        raise ConfigError([f"{STDIN}: expected a line of 1 to 1000 printable characters, in UTF-8; nothing was "
-                           "changed"])
+    if not passwords.is_possible(password):
+        raise ConfigError([f"{STDIN}: expected a line of {passwords.EXPECTED}, in UTF-8; nothing was changed"])
     return password
 
 

@@ -6,6 +6,7 @@ from amsmail.link.dialled import Dialled
 from amsmail.site import rules
 from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.site.config_error import ConfigError
+from amsmail.site.values import listed
 
 ANY = "any"         # all links, by priority
 LEDGER = "The ledger keeps its calls under the name {name}, and a budget counts by name."
@@ -20,7 +21,7 @@ def name_problem(name):
 
 def in_use(draft):
     """The names of the links that are used now, in their order; empty where all are, by priority."""
-    return draft.value(_USE).replace(",", " ").split()
+    return listed(draft.value(_USE))
 
 
 def use(draft, names):

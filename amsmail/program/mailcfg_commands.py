@@ -10,6 +10,7 @@ from amsmail.site import config, exits
 from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Draft
+from amsmail.site.values import listed
 from amsmail.store.spool import SpoolError
 
 
@@ -152,7 +153,7 @@ def _set_networks(command):
 
 
 def _networks(command):
-    return command.draft.value(("site", "relay_from"), "127.0.0.0/8, ::1").replace(",", " ").split()
+    return listed(command.draft.value(("site", "relay_from"), "127.0.0.0/8, ::1"))
 
 
 def _network_list(command):
@@ -248,7 +249,7 @@ def _check_provider(given):
 
 
 def _are_whole(addresses):
-    words = addresses.replace(",", " ").split()
+    words = listed(addresses)
     return bool(words) and all("@" in word for word in words)
 
 
@@ -306,8 +307,8 @@ def _password(arguments, usage, default):
         password = sys.stdin.readline().rstrip("\r\n") if "--stdin" in flags else _asked()
     except UnicodeDecodeError:
         password = ""
-    if not 0 < len(password) <= 1000 or not password.isprintable():
-        print("mailcfg: a password is 1 to 1000 printable characters, in UTF-8; nothing was changed", file=sys.stderr)
+    if not passwords.is_possible(password):
+        print(f"mailcfg: a password is {passwords.EXPECTED}, in UTF-8; nothing was changed", file=sys.stderr)
         return exits.USAGE
     if not box:
         print(passwords.hashed(password))

@@ -12,6 +12,7 @@ from amsmail.site import networks, rules
 from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Draft
+from amsmail.site.values import listed
 
 _NEXT = """\
 Next: mailtransportcfg (the provider), mailcheckcfg (the links), and `mailcfg check`, which finds what is wrong."""
@@ -107,7 +108,7 @@ def _sure(talk, draft, ask):
 
 
 def _add_network(draft, keys, network):
-    there = draft.value(keys, _LOOPBACK).replace(",", " ").split()
+    there = listed(draft.value(keys, _LOOPBACK))
     draft.set(keys, ", ".join(dict.fromkeys([*there, network])))
 
 

@@ -4,6 +4,7 @@ deleted."""
 from amsmail.setup.provider import presets
 from amsmail.setup.ask.forms import FORMS
 from amsmail.setup.provider.providers import Providers
+from amsmail.site.values import listed
 
 _BOX, _DOMAIN = FORMS["box"], FORMS["domain"]
 
@@ -23,7 +24,7 @@ def rename(draft, old, new):
     """Gives a domain another name in the draft, also in the addresses of the boxes."""
     draft.rename(("domains", old), new)
     for box in draft.names("boxes"):
-        words = _words(draft.value(_BOX.keys(box, "addresses")))
+        words = listed(draft.value(_BOX.keys(box, "addresses")))
         if any(_domain(word) == old.casefold() for word in words):
             draft.set(_BOX.keys(box, "addresses"), ", ".join(
                 f"{word.rpartition('@')[0]}@{new}" if _domain(word) == old.casefold() else word for word in words))
@@ -33,7 +34,7 @@ def still_here(draft, domain):
     """In words, which addresses in a domain that is none of this site's stay with our boxes: their mail does not go to
     the provider."""
     return [f"{word} stays an address of box {box}: mail from here to it stays here" for box in draft.names("boxes")
-            for word in _words(draft.value(_BOX.keys(box, "addresses"))) if _domain(word) == domain.casefold()]
+            for word in listed(draft.value(_BOX.keys(box, "addresses"))) if _domain(word) == domain.casefold()]
 
 
 def _domain(address):
@@ -72,29 +73,25 @@ def of_boxes(talk, draft, domain):
     """Asks what each of the boxes has in a domain that is shared: until then, a name without @ counts in it, too."""
     if domain in shared(draft):
         talk.steps(draft, *(lambda box=box: _in_domain(talk, draft, box, domain) for box in draft.names("boxes")
-                            if any("@" not in word for word in _words(_entries(draft, box)))))
+                            if any("@" not in word for word in listed(_entries(draft, box)))))
 
 
 def _in_domain(talk, draft, box, domain):
     elsewhere = [each for each in draft.names("domains") if each != domain]
-    kept = [whole for word in _words(_entries(draft, box))
+    kept = [whole for word in listed(_entries(draft, box))
             for whole in ([word] if "@" in word else [f"{word}@{each}" for each in elsewhere])]
     answer = talk.text(f"Own addresses of {box} in {domain}, whole, or nothing", "",
                        f"Commas between them.  They come to these: {', '.join(kept) or 'none'}.",
                        lambda answer: _not_whole(answer, domain) if answer or not kept else "")
-    draft.set(_BOX.keys(box, "addresses"), ", ".join(dict.fromkeys([*kept, *_words(answer)])))
+    draft.set(_BOX.keys(box, "addresses"), ", ".join(dict.fromkeys([*kept, *listed(answer)])))
 
 
 def _entries(draft, box):
     return draft.value(_BOX.keys(box, "addresses")) or box
 
 
-def _words(text):
-    return text.replace(",", " ").split()
-
-
 def _not_whole(text, domain):
     """What is expected instead of a text that is no list of whole addresses, '' if it will do."""
-    if not _words(text):
+    if not listed(text):
         return f"a whole address, such as ourboat@{domain}"
-    return next(filter(None, map(presets.address_problem, _words(text))), "")
+    return next(filter(None, map(presets.address_problem, listed(text))), "")

@@ -6,6 +6,9 @@ from amsmail.site import libraries
 # machine nor missing on one (crypt(3) is gone from Python 3.13).
 SCHEMES = ["pbkdf2_sha256", "pbkdf2_sha512", "sha512_crypt", "sha256_crypt", "scrypt", "bcrypt", "argon2"]
 
+# What a password may be, of a box here or of an account elsewhere, in words.
+EXPECTED = "1 to 1000 printable characters"
+
 # Before a hash: nobody can log in with that password, until it goes.
 LOCK = "!"
 
@@ -17,6 +20,11 @@ def _context():
     libraries.reach()
     from passlib.context import CryptContext
     return CryptContext(SCHEMES)
+
+
+def is_possible(text):
+    """Whether `text`, in clear, may be a password: see EXPECTED."""
+    return 0 < len(text) <= 1000 and text.isprintable()
 
 
 def is_hash(text):

@@ -60,13 +60,14 @@ def _choice(text, *choices):
     return text
 
 
-def _words(text):
+def listed(text):
+    """The words of a value that is a list: commas or white space are between them."""
     return text.replace(",", " ").split()
 
 
 def _networks(text):
     try:
-        return [networks.parse(word) for word in _words(text)]
+        return [networks.parse(word) for word in listed(text)]
     except ValueError as error:
         raise Wrong(f"networks such as 192.168.7.0/24 or ::1, with commas between them ({error})") from error
 
@@ -146,7 +147,7 @@ def _age(text):
 
 
 def _classes(text):
-    words = _words(text)
+    words = listed(text)
     if not words or not set(words) <= {"normal", "urgent"}:
         raise Wrong("normal, urgent, or both with a comma between them")
     return words
@@ -200,7 +201,7 @@ CHECKS = {
     "count": _count,
     "port": _port,
     "choice": _choice,
-    "words": _words,
+    "words": listed,
     "networks": _networks,
     "hash": _hash,
     "fingerprint": _fingerprint,

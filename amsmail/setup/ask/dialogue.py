@@ -8,7 +8,7 @@ value away, and the end of input or Ctrl-C leaves without a change.  No line of 
 import sys
 import textwrap
 
-from amsmail.site import config_file
+from amsmail.site import config_file, passwords
 
 HELP = """\
 Enter takes what is in [brackets], ? explains, < goes back, - clears a value.
@@ -240,8 +240,7 @@ def _wrapped(line):
 
 
 def _no_password(answer):
-    good = len(answer) <= 1000 and answer.isprintable()
-    return "" if good else "1 to 1000 printable characters"
+    return "" if not answer or passwords.is_possible(answer) else passwords.EXPECTED
 
 
 def _hidden(prompt):

@@ -8,6 +8,7 @@ from amsmail.link.diallers import TABLE
 from amsmail.setup.doctor.world import fine, note, owner, wrong
 from amsmail.setup.provider.providers import Providers
 from amsmail.site import networks
+from amsmail.site.values import listed
 
 # Networks that nobody outside can send from.  Not ipaddress.is_private, which takes 0.0.0.0/0 for one.
 _INSIDE = [ipaddress.ip_network(text) for text in (
@@ -59,7 +60,7 @@ _ANYBODY = {"relay_from": "anybody may send through this server",
 def warning(key, text):
     """What the networks in `text`, as they stand in mail.cfg for `key`, let anybody do: a sentence without its end, ''
     if they are somebody's own."""
-    for word in text.replace(",", " ").split():
+    for word in listed(text):
         try:
             network = _network(networks.parse(word))
         except ValueError:

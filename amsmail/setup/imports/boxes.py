@@ -11,6 +11,7 @@ import re
 from amsmail.setup.imports.result import Imported
 from amsmail.site import passwords
 from amsmail.site.rules import is_box_name
+from amsmail.site.values import listed
 from amsmail.wire.address import AddressError, parse_address
 
 _FIRST_PERSON, _NOBODY = 1000, 65534        # user numbers of Debian's policy, section 9.2.2
@@ -77,9 +78,9 @@ class _Boxes:
 
     def hashed(self, line, user, password):
         """The hash of a password in clear, '' if no box can have it."""
-        if 0 < len(password) <= 1000 and password.isprintable():
+        if passwords.is_possible(password):
             return passwords.hashed(password)
-        self.leave_out(line, user, f"a password is 1 to 1000 printable characters; {_SET_ONE}")
+        self.leave_out(line, user, f"a password is {passwords.EXPECTED}; {_SET_ONE}")
         return ""
 
 
@@ -189,7 +190,7 @@ def _row(boxes, line, row, surplus):
     if password and stored:
         boxes.leave_out(line, box, "both a password and a hash; the hash counts")
     addresses = []
-    for text in row.get("addresses", "").replace(",", " ").split():
+    for text in listed(row.get("addresses", "")):
         try:
             parse_address(text if "@" in text else f"{text}@yacht.example")
             addresses.append(text)

@@ -3,6 +3,7 @@
 from amsmail.setup.ask.forms import FORMS
 from amsmail.setup.provider.providers import SERVICES, Providers
 from amsmail.site import layout
+from amsmail.site.values import listed
 from amsmail.wire.address import parse_address
 
 RELAY = ("smtp",)
@@ -73,7 +74,7 @@ def box_of(draft, address):
 
 def _addresses(draft, box):
     domains = draft.names("domains")
-    words = draft.value(("boxes", box, "addresses"), box).replace(",", " ").split()
+    words = listed(draft.value(("boxes", box, "addresses"), box))
     return {each.casefold() for word in words for each in ([word] if "@" in word else [f"{word}@{d}" for d in domains])}
 
 
