@@ -1,16 +1,36 @@
 """What the tests of several folders share."""
 
 import hashlib
+import signal
 import ssl
 import subprocess
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["tests.real.left_out"]
 
+# The files that take longest, in which most of the time goes by with waiting or with one thing after the other: they come
+# first, so that nothing long is left for the end, when the other processes have nothing to do any more.
+LONG = ("link/test_drops.py", "mailcheck/test_pull_imap_crash.py", "setup/test_install_machine.py",
+        "scripts/test_scripts.py", "week/test_week.py", "setup/test_mailcheckcfg.py", "setup/test_dialogue.py",
+        "mailcheck/test_held.py", "mailcheck/test_mailcheck.py", "interop/test_reading.py", "interop/test_sending.py",
+        "interop/test_providers.py", "bench/test_link.py")
+
 # A server's certificate: the files of it and of its key, and the SHA-256 digest to pin it by.
 Certificate = namedtuple("Certificate", "path key fingerprint")
+
+
+def pytest_configure():
+    """What a shell runs in the background ignores SIGINT, and so would each program that is to be ended by Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items):
+    order = {Path(__file__).parent / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 @pytest.fixture(scope="session")

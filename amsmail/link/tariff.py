@@ -54,12 +54,11 @@ class Tariff(Value):
                  + begun * increment * _amount(self.per_minute) / _MINUTE + charged * _amount(self.per_mb) / _MB)
         return _rounded(max(total, _amount(self.minimum)))
 
-    def estimate(self, octets_up, octets_down, rates=(0, 0), round_trip=0, dial_seconds=0):
+    def estimate(self, octets_up, octets_down, rates=(0, 0), round_trip=0):
         """What a call is expected to cost that sends `octets_up` of mail and fetches `octets_down`: a Decimal, or None
         where time costs money and the link's rate is not known.
 
-        `rates` in bit/s, up and down, and `round_trip` in seconds: 0 where it is not known.  `dial_seconds`: what
-        bringing the link up takes of the time that is paid.
+        `rates` in bit/s, up and down, and `round_trip` in seconds: 0 where it is not known.
         """
         up, down = on_the_line(octets_up, octets_down)
         octets = up + down
@@ -69,7 +68,7 @@ class Tariff(Value):
             return None
         # Both directions at the same time: the busier one decides.
         sending = max(8 * way / rate for way, rate in zip((up, down), rates))
-        return self.cost(math.ceil(dial_seconds + _TURNS * (round_trip or _WORST_ROUND_TRIP) + sending), octets)
+        return self.cost(math.ceil(_TURNS * (round_trip or _WORST_ROUND_TRIP) + sending), octets)
 
     @property
     def _charges_time(self):

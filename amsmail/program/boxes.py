@@ -1,4 +1,5 @@
-"""A box that is renamed or deleted: what refers to it in mail.cfg, and what becomes of its mail."""
+"""A box that is renamed or deleted: what refers to it in mail.cfg, and what becomes of its mail; and mail in the spool
+that earlier boxes left."""
 
 import sys
 
@@ -66,4 +67,17 @@ def tell_of_earlier(path, name):
         count = 0
     if count:
         print(f"boxes/{name} holds {counted(count, 'message')} of an earlier box of that name: in the new box now.")
+    return exits.OK
+
+
+def tell_of_strays(path):
+    """Tells of mail in the spool that belongs to no box, as far as mail.cfg says where it is and this user may look;
+    gives the exit code.  `mailcfg check` says what is in the way."""
+    try:
+        strays = boxmail.strays_beside(path)
+    except (ConfigError, SpoolError, OSError):
+        strays = {}
+    for name, count in strays.items():
+        print(f"{name} is no box and has {counted(count, 'message')}: `mailcfg box add {name}` makes it one, `mailcfg "
+              f"box adopt {name} --to BOX` moves its mail.")
     return exits.OK

@@ -3,12 +3,11 @@
 import signal
 import threading
 import time
-from decimal import Decimal
 
-from amsmail.link import links, tariff
-from amsmail.link.allowance import WAY_DOWN, Allowance
+from amsmail.link import links
 from amsmail.link.diallers import BUSY, NO_DIALTONE, NOT_THERE, WRONG_PASSWORD
 from amsmail.link.links import LinkError
+from amsmail.link.meter import Meter
 from amsmail.program.child import Worker
 from amsmail.program.session import where
 from amsmail.transport.result import PERMANENT, TEMPORARY
@@ -27,33 +26,26 @@ class Call:
     """A call over the link `name`, for whatever `job` says (see worker.main).  `dialled` is the Dialled of the spool;
     `log` and `screen` are told what happens.  `troubles` are (TEMPORARY or PERMANENT, text), in order;
     `did_not_come_up` says that the link did not come up, and is down; `reason` is why, one of the Reasons of
-    diallers.py, None if it came up.  `timer` gives seconds as time.monotonic does; `work(job)` starts what is done over
-    the link instead of a Worker, and can be used as one.
-
-    What is paid for is each attempt that was answered, from its start until it failed, and the one that succeeded until
-    it is hung up.  Of a link that is not dialled it is the whole call."""
+    diallers.py, None if it came up; `well` are those things of which nobody need be told any more: "link NAME", and the
+    names of sessions.  `timer` gives seconds as time.monotonic does; `work(job)` starts what is done over the link
+    instead of a Worker, and can be used as one."""
 
     def __init__(self, name, settings, dialled, log, screen, timer=time.monotonic, work=None):
         self.troubles = []
+        self.well = set()
         self.did_not_come_up = False
         self.reason = None
-        self._name, self._settings = name, settings
+        self._name = name
         self._link = links.make(settings, report=self._attempt_failed, dials=self._dials)
-        self._dialled, self._log, self._screen, self._timer = dialled, log, screen, timer
+        self._meter = Meter(settings, self._link.octets, timer)
+        self._dialled, self._log, self._screen = dialled, log, screen
         self._start_work = work or Worker
-        self._tariff = tariff.make(settings)
-        self._allowance = Allowance()
-        self.well = set()           # "link NAME" and the names of sessions of which nobody need be told any more
         self._may_stop = False
         self._worker = None
         self._is_starting = False   # the worker: it cannot be ended yet, and must not be left behind
         self._stopped_by = ""
         self._results = []
-        self._begun = self._now = 0
-        self._since = None          # when what may have to be paid for began
-        self._paid = []             # seconds of each call that was answered
-        self._before = self._counted = None
-        self._told = {"up": 0, "down": 0}       # octets of mail that the worker told of
+        self._now = 0
 
     @property
     def was_stopped(self):
@@ -63,11 +55,10 @@ class Call:
     def run(self, job, allowance, now):
         """Does it, within `allowance`, an Allowance; `now` in seconds since the epoch.  Nothing is raised: see
         `troubles`."""
-        self._allowance = allowance
-        self._begun = self._since = self._timer()
+        self._now = now
+        self._meter.begins(allowance)
         self._may_stop = True
         handlers = {s: signal.signal(s, self._stop) for s in _stops()}
-        self._now = now
         was_answered = False
         try:
             try:
@@ -91,7 +82,7 @@ class Call:
             self._trouble(TEMPORARY, f"the disk failed: {error}")
         except Exception as error:
             self._trouble(TEMPORARY, f"a bug in mailcheck, please report it: {error!r} at {where(error)}")
-        self._pay(was_answered)
+        self._meter.ends(was_answered)
         for s, handler in handlers.items():
             signal.signal(s, handler)
 
@@ -108,73 +99,86 @@ class Call:
         results = self._results
         out = [result for result in results if result["name"] == "relay"]
         into = [result for result in results if result["name"] != "relay"]
-        up, down, how = self._octets()
         return {
-            "seconds": round(sum(self._paid, 0.0), 1), "bytes_up": up, "bytes_down": down, "bytes_are": how,
+            **self._meter.figures(),
             "messages_out": sum(r["done"] for r in out), "octets_out": sum(r["octets"] for r in out),
             "messages_in": sum(r["done"] for r in into), "octets_in": sum(r["octets"] for r in into),
             "refused": sum(r["refused"] for r in results), "kept": sum(r["kept"] for r in results),
             "held": [identity for r in results for identity in r["held"]],
             "boxes": _boxes(results),
-            "cost": self._cost(up + down),
-            "currency": self._settings["currency"],
             "outcome": "; ".join(text for _, text in self.troubles) or "ok",
         }
 
-    def _cost(self, octets):
-        """What the calls that were answered cost; only the last carried anything."""
-        if not self._settings["currency"]:
-            return ""
-        return str(self._sum(self._paid, octets))
-
-    def _sum(self, calls, octets):
-        """What calls of so many seconds each cost, of which the last carried `octets`."""
-        costs = [self._tariff.cost(seconds, 0) for seconds in calls[:-1]]
-        return sum(costs + [self._tariff.cost(seconds, octets) for seconds in calls[-1:]], Decimal("0.00"))
-
-    def _octets(self):
-        """(octets up, octets down, how that is known)."""
-        if self._counted:
-            return (*self._counted, "interface")
-        # A worker that was killed told what moved, but no results.
-        sent, received = (max(told, sum(result[key] for result in self._results))
-                          for key, told in (("sent", self._told["up"]), ("received", self._told["down"])))
-        return (*tariff.with_headers(sent, received), "estimated") if sent or received else (0, 0, "estimated")
-
-    # What is paid for
+    # The way up
 
     def _dials(self, attempt):
         """An attempt begins; gives how many seconds there are for it.  Raises LinkError if there are none, OSError if
         it cannot be noted that we dial."""
-        self._since = self._timer()
-        if used_up := self._used_up(0):
+        self._meter.dials()
+        if used_up := self._meter.used_up():
             raise LinkError(f"not dialled again: {used_up}")
         if attempt == 1:
             self._dialled.write(self._name, self._now)
             self._screen.say(f"Bringing up link {self._name} ...")
         self._log("dials", link=self._name, attempt=attempt)
-        left = [self._allowance.seconds - sum(self._paid)]
-        if self._allowance.closes is not None:
-            left.append(self._allowance.closes - (self._since - self._begun))
-        return min(left)
+        return self._meter.left_for_an_attempt()
 
     def _attempt_failed(self, attempt, error):
-        self._pay(error.reason.name not in _UNANSWERED)
+        self._meter.ends(was_answered=error.reason.name not in _UNANSWERED)
         self._log("attempt-failed", link=self._name, attempt=attempt, problem=error)
         self._screen.say(f"Attempt {attempt}: {error}")
 
-    def _pay(self, was_answered):
-        """What began last is over."""
-        if was_answered and self._since is not None:
-            self._paid.append(round(self._timer() - self._since, 1))
-        self._since = None
+    # While it is up
 
-    def _used_up(self, octets):
-        """What of the call's allowance is used up, '' if nothing is."""
-        now = self._timer()
-        calls = [*self._paid, *([] if self._since is None else [now - self._since])]
-        cost = self._sum([*calls[:-1], *(seconds + WAY_DOWN for seconds in calls[-1:])], octets)
-        return self._allowance.used_up(sum(calls), now - self._begun, octets, cost)
+    def _work(self, job):
+        """Does the job, until it is done or the call's allowance is used up, and notes how it went."""
+        if used_up := self._meter.used_up():
+            self._trouble(TEMPORARY, f"the call was ended: {used_up}")
+            return
+        self._meter.connected()
+        self._is_starting = True
+        self._worker = worker = self._start_work(job)
+        self._is_starting = False
+        if self._stopped_by:
+            worker.end(self._stopped_by)
+        code = self._follow(worker)
+        if worker.ended_because:
+            self._trouble(TEMPORARY, worker.ended_because)
+        elif code:
+            self._trouble(TEMPORARY, f"the transport ended with code {code}")
+        for result in self._results:
+            for kind, text in result["failures"]:
+                self._trouble(kind, text)
+            if all(kind != PERMANENT for kind, _ in result["failures"]):
+                self.well.add(result["name"])
+
+    def _follow(self, worker):
+        """Listens to a worker until it has ended; gives its exit code."""
+        over = threading.Event()
+        threading.Thread(target=self._watch, args=[worker, over], daemon=True).start()
+        try:
+            for event in worker.events():
+                if "what" in event:
+                    self._meter.moves(event["way"], event["octets"])
+                    self._screen.progress(event["what"], event["octets"])
+                else:
+                    self._meter.carried(event["sent"], event["received"])
+                    self._results.append(event)
+            return worker.wait()
+        except BaseException:
+            worker.kill()
+            raise
+        finally:
+            over.set()
+            self._screen.stop_bars()
+            self._meter.disconnected()
+
+    def _watch(self, worker, over):
+        """Ends the worker as soon as the call's allowance is used up."""
+        while not over.wait(_LOOK):
+            if used_up := self._meter.used_up():
+                worker.end(f"the call was ended: {used_up}")
+                return
 
     def _stop(self, number, _frame):
         """Handles a signal: a worker is ended in order, anything else is broken off.  Unlike SIG_IGN it is not
@@ -187,6 +191,8 @@ class Call:
                 self._worker.end(self._stopped_by)
             elif not self._is_starting:
                 raise Stopped(name)
+
+    # The way down
 
     def _down(self):
         """Hangs up, twice if need be; the record stays if the link did not come down, so that the next run tries."""
@@ -206,64 +212,6 @@ class Call:
             except OSError as error:
                 self._trouble(TEMPORARY, f"the disk failed: {error}")
             return
-
-    def _work(self, job):
-        """Runs the worker until it ends or the call's allowance is used up."""
-        self._before = self._link.octets()
-        if used_up := self._used_up(0):
-            self._trouble(TEMPORARY, f"the call was ended: {used_up}")
-            return
-        self._is_starting = True
-        self._worker = worker = self._start_work(job)
-        self._is_starting = False
-        if self._stopped_by:
-            worker.end(self._stopped_by)
-        over = threading.Event()
-        watch = threading.Thread(target=self._watch, args=[worker, over], daemon=True)
-        watch.start()
-        try:
-            for event in worker.events():
-                if "what" in event:
-                    self._told[event["way"]] += event["octets"]
-                    self._screen.progress(event["what"], event["octets"])
-                else:
-                    self._results.append(event)
-            code = worker.wait()
-        except BaseException:
-            worker.kill()
-            raise
-        finally:
-            over.set()
-            self._screen.stop_bars()
-            self._counted = self._moved()
-        if worker.ended_because:
-            self._trouble(TEMPORARY, worker.ended_because)
-        elif code:
-            self._trouble(TEMPORARY, f"the transport ended with code {code}")
-        for result in self._results:
-            for kind, text in result["failures"]:
-                self._trouble(kind, text)
-            if all(kind != PERMANENT for kind, _ in result["failures"]):
-                self.well.add(result["name"])
-
-    def _watch(self, worker, over):
-        """Ends the worker as soon as the call's allowance is used up."""
-        while not over.wait(_LOOK):
-            # Without an interface that counts it is what the worker told so far.
-            moved = self._moved() if self._before else tariff.on_the_line(self._told["up"], self._told["down"])
-            octets = sum(moved or ())
-            if used_up := self._used_up(octets):
-                worker.end(f"the call was ended: {used_up}")
-                return
-
-    def _moved(self):
-        """What the interface counted since the link came up: (octets up, octets down), None where nothing counts."""
-        after = self._link.octets()
-        if after is None or self._before is None:       # it may have counted since the machine was started
-            return None
-        # An interface that was made anew began at 0.
-        received, sent = (end - start if end >= start else end for start, end in zip(self._before, after))
-        return sent, received
 
     def _trouble(self, kind, text):
         self.troubles.append((kind, text))

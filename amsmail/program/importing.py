@@ -3,8 +3,8 @@
 import os
 import sys
 
-from amsmail.program import options
-from amsmail.setup.imports import boxes, mail
+from amsmail.program import mailcfg_domains, options
+from amsmail.setup.imports import boxes, mail, source
 from amsmail.setup.imports.mail_sources import NotRead
 from amsmail.site import config, config_file, exits
 from amsmail.site.config_error import ConfigError
@@ -12,33 +12,35 @@ from amsmail.site.draft import Draft
 from amsmail.site.words import counted
 from amsmail.store.locks import Busy
 from amsmail.store.spool import Spool, SpoolError
+from amsmail.wire.text import printable
 
 _SHOWN = 500        # messages between two signs of life
 
 
 def run(arguments, usage, default_config):
-    """Runs `mailcfg import ...`; gives the exit code: TEMPFAIL if something was left out.  Raises ConfigError."""
+    """Runs `mailcfg import ...`; gives the exit code: TEMPFAIL if something was left out.  Raises ConfigError, and
+    OSError where a file of users cannot be read."""
     flags, pairs, words = options.parse(usage, arguments, ("--dry-run",), ("--config", "--shadow", "--box"))
     kinds = ("passwd", *boxes.FORMATS, "mail")
     if len(words) != 2 or words[0] not in kinds:
         options.wrong(usage, f"expected import {'|'.join(kinds)}, and one file or folder")
-    kind, source = words
+    kind, place = words
     given = dict(pairs)
     path = given.pop("--config", default_config)
     wanted = {"passwd": {"--shadow"}, "mail": {"--box"}}.get(kind, set())
-    if surplus := sorted(given.keys() - wanted) or (["--dry-run"] if kind == "mail" and flags else []):
+    if surplus := sorted(given.keys() - wanted):
         options.wrong(usage, f"{surplus[0]} is of no use to import {kind}")
     if kind == "mail":
-        return _mail(path, source, given.get("--box", ""))
-    return _boxes(Draft(path), kind, source, given.get("--shadow"), bool(flags))
+        return _mail(path, place, given.get("--box", ""), bool(flags))
+    return _boxes(Draft(path), kind, place, given.get("--shadow"), bool(flags))
 
 
 # Boxes
 
-def _boxes(draft, kind, source, shadow, is_dry):
-    text, taken = _text(source), draft.names("boxes")
+def _boxes(draft, kind, place, shadow, is_dry):
+    text, taken, before = source.text(place), draft.names("boxes"), mailcfg_domains.unsafe(draft)
     if kind == "passwd":
-        found = boxes.passwd(text, _text(shadow) if shadow else "", taken=taken)
+        found = boxes.passwd(text, source.text(shadow) if shadow else "", taken=taken)
     else:
         found = boxes.FORMATS[kind](text, taken=taken)
     refused = _put(draft, found)
@@ -47,12 +49,13 @@ def _boxes(draft, kind, source, shadow, is_dry):
         print(*draft.diff(), sep="\n")
     else:
         draft.save()
+        mailcfg_domains.warn(draft, before)
     would = "would be " if is_dry else ""
     print(*(f"{name}: {would}added{_without(draft, name)}" for name in added), sep="\n", end="\n" if added else "")
     for line, what, why in found.left_out:
-        _tell(f"{source}:{line}" if line else source, what, why)
+        _tell(f"{place}:{line}" if line else place, what, why)
     for name, problem in refused.items():
-        _tell(source, name, f"was not added: {problem}")
+        _tell(place, name, f"was not added: {problem}")
     # Line 0 is of the file as a whole: the system's users in passwd are no loss.
     return exits.TEMPFAIL if refused or any(line for line, _, _ in found.left_out) else exits.OK
 
@@ -91,35 +94,28 @@ def _without(draft, name):
     return "" if draft.value(("boxes", name, "password")) else ", without a password"
 
 
-def _text(path):
-    try:
-        with open(path, encoding="utf-8", errors="replace") as f:
-            return f.read()
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
-
-
 # Mail
 
-def _mail(path, source, box):
+def _mail(path, place, box, is_dry):
     site = config.load(path)
     if box and box not in site.boxes:
         raise ConfigError([f"{path}: [boxes]: there is no box {box!r}; there are: {', '.join(site.boxes)}"])
     if not os.path.isdir(site.spool):
-        raise ConfigError([f"{site.spool}: there is no spool yet; the first connection to smtpd makes it"])
+        print(f"mailcfg: {site.spool}: there is no spool yet; the first connection to smtpd makes it", file=sys.stderr)
+        return exits.TEMPFAIL
     try:
-        found = mail.mail(Spool(site.spool, site.hostname), list(site.boxes), os.path.abspath(source), box,
-                                 _progress if sys.stderr.isatty() else lambda box, count: None)
+        found = mail.mail(Spool(site.spool, site.hostname), list(site.boxes), os.path.abspath(place), box,
+                          _progress if sys.stderr.isatty() else lambda box, count: None, is_dry)
     except Busy:
         print("mailcfg: mailcheck or another import runs; import it again when that has ended", file=sys.stderr)
         return exits.TEMPFAIL
     except (NotRead, SpoolError, OSError) as error:
-        print(f"mailcfg: {source}: {error}", file=sys.stderr)
+        print(f"mailcfg: {place}: {error}", file=sys.stderr)
         return exits.TEMPFAIL
     for name in sorted({*found.brought, *found.known}):
         known = found.known.get(name, 0)
         before = f", and {known} that came in before" if known else ""
-        print(f"{name}: {counted(found.brought.get(name, 0), 'message')}{before}")
+        print(f"{name}: {counted(found.brought.get(name, 0), 'message')}{' would come' if is_dry else ''}{before}")
     for place, what, why in found.left_out:
         _tell(place, what, why)
     return exits.TEMPFAIL if found.left_out else exits.OK
@@ -132,5 +128,4 @@ def _progress(box, count):
 
 def _tell(place, what, why):
     """A line about what was left out; a file of others may hold anything."""
-    line = f"{place}: {what}: {why}"
-    print("".join(c if c.isprintable() else "?" for c in line))
+    print(printable(f"{place}: {what}: {why}"))

@@ -1,8 +1,7 @@
 """mailcfg: the site, its domains, boxes, networks, limits and certificate, passwords, and the doctor.  See
 docs/mailcfg.8."""
 
-from amsmail.program.ending import ended
-from amsmail.site import libraries
+from amsmail.program import configuring
 from amsmail.site.config import DEFAULT_PATH
 
 USAGE = """\
@@ -23,7 +22,8 @@ usage: mailcfg [mail.cfg]
        mailcfg import mail SOURCE [--box BOX]
        mailcfg check [--file] [--json] [mail.cfg]
        mailcfg password [--stdin] [--box BOX [mail.cfg]]
---config FILE   another mail.cfg       --dry-run   only show what would change
+--config FILE   another mail.cfg       --dry-run   only show what would change,
+                                                   or come (import mail)
 --json          list for machines
 --KEY           as in mail.cfg(5), with hyphens: --relay-from for relay_from
 Without words it is a dialogue."""
@@ -31,15 +31,15 @@ Without words it is a dialogue."""
 
 def main(arguments, default_config=DEFAULT_PATH):
     """Runs mailcfg; gives the exit code."""
-    libraries.reach()       # before what needs them is imported
-    return ended("mailcfg", lambda: _do(arguments, default_config))
+    return configuring.run("mailcfg", arguments, default_config, _dialogue,
+                           lambda words: _commands(words, default_config))
 
 
-def _do(arguments, default_config):
-    """What the words say; gives the exit code.  Raises ConfigError, SpoolError and OSError."""
-    from amsmail.program import configuring
-    if configuring.is_dialogue(arguments):
-        from amsmail.program import mailcfg_dialogue
-        return mailcfg_dialogue.run(arguments[0] if arguments else default_config)
+def _dialogue(path):
+    from amsmail.program import mailcfg_dialogue
+    return mailcfg_dialogue.run(path)
+
+
+def _commands(arguments, default_config):
     from amsmail.program import mailcfg_commands
     return mailcfg_commands.run(arguments, USAGE, default_config)

@@ -2,44 +2,45 @@
 
 import sys
 
-from amsmail.program import boxes, certificates, configuring, mailcfg_domains, options
-from amsmail.program.configuring import Noun
-from amsmail.setup import boxmail
+from amsmail.program import boxes, certificates, mailcfg_domains, nouns, options
+from amsmail.program.nouns import Noun, Verb
+from amsmail.program.options import UsageError
 from amsmail.setup.ask.forms import FORMS
 from amsmail.site import config, exits
 from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Draft
 from amsmail.site.values import listed
-from amsmail.store.spool import SpoolError
 
 
 def run(arguments, usage, default_config):
-    """Runs it; gives the exit code.  Raises ConfigError."""
+    """Runs it; gives the exit code.  Raises UsageError, ConfigError, SpoolError, OSError."""
     if arguments[0] in _VERBS:
         return _VERBS[arguments[0]](arguments[1:], usage, default_config)
-    more = next((_MORE[verb] for verb in arguments[1:] if verb in _MORE), ()) if arguments[0] == "box" else ()
-    return configuring.command(NOUNS, arguments, usage, default_config, more)
+    return nouns.run(NOUNS, arguments, usage, default_config)
 
 
-_MORE = {"delete": ("--mail", "--to"), "adopt": ("--to",)}      # options of what can be done with a box
+def _guarded(run):
+    """A verb that warns of what it made unsafe in domains that strangers have addresses in, too."""
+    def guarded(command):
+        before = mailcfg_domains.unsafe(command.draft)
+        code = run(command)
+        if not command.is_dry:
+            mailcfg_domains.warn(command.draft, before)
+        return code
+    return guarded
 
 
 # Boxes
 
 def _list(command):
     """The boxes, and mail in the spool that belongs to none, as far as this user may look."""
-    code = configuring.list_all(command)
-    try:
-        strays = {} if "--json" in command.flags else boxmail.strays(config.load(command.draft.path))
-    except (ConfigError, SpoolError, OSError):
-        strays = {}         # nothing but the boxes was asked for; `mailcfg check` says what is wrong
-    for name, count in strays.items():
-        print(f"{name} is no box, and has mail, {count}: `mailcfg box adopt {name} --to BOX` moves it")
-    return code
+    code = nouns.list_all(command)
+    return code if "--json" in command.flags else boxes.tell_of_strays(command.draft.path)
 
 
 def _lock(command):
+    """Puts the mark before the box's hash with which it is none."""
     from amsmail.site.passwords import LOCK
     keys = ("boxes", command.one_name(), "password")
     hashed = command.draft.value(keys)
@@ -51,6 +52,7 @@ def _lock(command):
 
 
 def _unlock(command):
+    """Takes that mark away."""
     from amsmail.site.passwords import LOCK
     keys = ("boxes", command.one_name(), "password")
     hashed = command.draft.value(keys)
@@ -61,11 +63,9 @@ def _unlock(command):
 
 
 def _box_add(command):
-    name = command.one_name(is_there=False)
-    command.draft.add(("boxes", name))
-    command.put(name)
-    code = command.finish(f"{command.draft.path}: box {name} added")
-    return code if "--dry-run" in command.flags else boxes.tell_of_earlier(command.draft.path, name)
+    """Adds a box; mail of an earlier one with its name is told."""
+    code = nouns.add(command)
+    return code if command.is_dry else boxes.tell_of_earlier(command.draft.path, command.name)
 
 
 def _box_rename(command):
@@ -73,62 +73,47 @@ def _box_rename(command):
     old, new = command.two_names()
     boxes.rename(command.draft, old, new)
     code = command.finish(f"{command.draft.path}: box {old} is called {new} now")
-    if "--dry-run" in command.flags:
+    if command.is_dry:
         return code
     boxes.tell_of_earlier(command.draft.path, new)
     return boxes.settle(command.draft.path, old, "give", new)
 
 
 def _box_delete(command):
+    """Deletes a box; what becomes of its mail is in --mail and --to."""
     name = command.one_name()
     what, to = command.given.get("--mail", "keep"), command.given.get("--to", "")
     if what not in ("keep", "remove", "give") or (what == "give") != bool(to):
-        raise ConfigError(["expected --mail keep, --mail remove, or --mail give --to BOX"])
+        raise UsageError("expected --mail keep, --mail remove, or --mail give --to BOX")
+    if to == name:
+        raise UsageError(f"--to: found {to!r}; expected another box than the one that is deleted")
     if to:
         command.check(to)
-    if to == name:
-        raise ConfigError([f"--to: found {to!r}; expected another box than the one that is deleted"])
     boxes.delete(command.draft, name, to)
     code = command.finish(f"{command.draft.path}: box {name} deleted")
-    return code if "--dry-run" in command.flags else boxes.settle(command.draft.path, name, what, to)
+    return code if command.is_dry else boxes.settle(command.draft.path, name, what, to)
 
 
 def _adopt(command):
     """Moves the mail of a box that is no more into another."""
     if len(command.names) != 1 or not command.given.get("--to"):
-        raise ConfigError(["expected: mailcfg box adopt NAME --to BOX"])
+        raise UsageError("expected: mailcfg box adopt NAME --to BOX")
     command.check(command.name, is_there=False)
     command.check(command.given["--to"])
-    if "--dry-run" in command.flags:
-        raise ConfigError(["box adopt changes nothing in mail.cfg that --dry-run could show"])
     return boxes.settle(command.draft.path, command.name, "give", command.given["--to"])
 
 
 # Domains
 
-def _domain_add(command):
-    """A domain; what is not safe about one that strangers have addresses in, too, is said."""
-    from amsmail.setup.doctor import settings
-    name = command.one_name(is_there=False)
-    command.draft.add(("domains", name))
-    command.put(name)
-    code = command.finish(f"{command.draft.path}: domain {name} added")
-    try:
-        found = [] if "--dry-run" in command.flags else list(settings.shared(config.load(command.draft.path), None))
-    except ConfigError:
-        found = []          # of mistakes that were there before
-    for finding in found:
-        print(f"warning: {finding.found}\n         {finding.remedy}")
-    return code
-
-
 def _domain_rename(command):
+    """Renames a domain, with the addresses in it."""
     old, new = command.two_names()
     mailcfg_domains.rename(command.draft, old, new)
     return command.finish(f"{command.draft.path}: domain {old} is called {new} now, in the boxes' addresses too")
 
 
 def _domain_delete(command):
+    """Deletes a domain; which addresses in it stay with boxes is told."""
     name = command.one_name()
     command.draft.drop(("domains", name))
     return command.finish("\n".join([f"{command.draft.path}: domain {name} deleted",
@@ -140,23 +125,24 @@ def _domain_delete(command):
 def _warned(code, values):
     """Warns of networks in these values, {key: text}, that are the whole Internet; gives the code."""
     from amsmail.setup.doctor import settings
-    for key in {"relay_from", "cleartext_login_from"} & values.keys():
+    for key in sorted({"relay_from", "cleartext_login_from"} & values.keys()):
         if warning := settings.warning(key, values[key]):
-            print(f"warning: {warning}")
+            print(f"warning: {warning}", file=sys.stderr)
     return code
 
 
 def _set_networks(command):
     """What every noun can do, and a warning."""
-    command.put()
-    return _warned(command.finish(), command.values)
+    return _warned(nouns.set_values(command), command.values)
 
 
 def _networks(command):
-    return listed(command.draft.value(("site", "relay_from"), "127.0.0.0/8, ::1"))
+    return listed(command.form.in_effect(command.draft, "", "relay_from"))
 
 
 def _network_list(command):
+    """The networks that may send without a login, one a line, or with --json as a list."""
+    command.no_names()
     if "--json" in command.flags:
         import json
         print(json.dumps(_networks(command)))
@@ -166,10 +152,12 @@ def _network_list(command):
 
 
 def _network(change):
+    """A verb that makes of the networks, a list of words, what `change(networks, network)` gives for the one that is
+    named; that raises ConfigError where it cannot."""
     def run(command):
         from amsmail.site import networks
         if len(command.names) != 1:
-            raise ConfigError(["expected one network, such as 192.168.7.0/24"])
+            raise UsageError("expected one network, such as 192.168.7.0/24")
         try:
             networks.parse(command.name)
         except ValueError as error:
@@ -193,64 +181,65 @@ def _without(found, network):
     return [each for each in found if each != network]
 
 
-def _no_set(_command):
-    raise ConfigError(["network: expected list, add or delete; what else [site] says: mailcfg site set"])
-
-
 # The certificate
 
 def _certificate_make(command):
-    said = certificates.make_for(command.draft, *(command.values.pop(key, "") for key in ("certificate", "key")))
-    return command.finish(said)
+    """Makes a certificate and its key, and names them."""
+    command.no_names()
+    return command.finish(certificates.make_for(command.draft, command.given.get("--certificate", ""),
+                                                command.given.get("--key", "")))
 
 
 # A new site
 
 def _new(arguments, usage, default):
+    """A site with one domain and one box; what an earlier site left in its spool is told."""
     from amsmail.setup.ask import newsite
     flags, pairs, words = options.parse(
-        usage, arguments, ("--dry-run", configuring.STDIN, configuring.GENERATE),
+        usage, arguments, ("--dry-run", nouns.STDIN, nouns.GENERATE),
         ("--config", "--hostname", "--domain", "--unknown", "--box", "--addresses", "--spool"))
     given = dict(pairs)
     missing = [option for option in ("--hostname", "--domain", "--box") if not given.get(option)]
     if missing or words:
         options.wrong(usage, f"missing: {', '.join(missing)}" if missing else f"what is {words[0]!r}?")
     _check_provider(given)
-    path = given.get("--config", default)
-    draft = Draft(path, newsite.lines(DEFAULT_SPOOL))
+    draft = Draft(given.get("--config", default), newsite.lines(DEFAULT_SPOOL))
     if not draft.is_new:
         raise ConfigError([f"{draft.path}: is there already; `mailcfg` without words changes it"])
-    configuring.Command(FORMS["site"], [], {
+    nouns.Command(FORMS["site"], [], {
         "hostname": given["--hostname"], "postmaster": given["--box"], "spool": given.get("--spool", DEFAULT_SPOOL)},
         flags, draft).put()
     for noun, key in ("domain", "unknown"), ("box", "addresses"):
         name, option = given[f"--{noun}"], f"--{key}"
-        command = configuring.Command(FORMS[noun], [name], {key: given[option]} if option in given else {}, flags,
-                                      draft)
+        command = nouns.Command(FORMS[noun], [name], {key: given[option]} if option in given else {}, flags, draft)
         command.one_name(is_there=False)
         draft.add((FORMS[noun].section, name))
         if noun == "box":
-            configuring.take_password(command.values, flags)
+            nouns.take_password(command.values, flags)
         command.put(name)
-    return command.finish()
+    code = command.finish()
+    if not command.is_dry:
+        mailcfg_domains.warn(draft, [])
+        boxes.tell_of_earlier(draft.path, given["--box"])
+        boxes.tell_of_strays(draft.path)
+    return code
 
 
 def _check_provider(given):
-    """Raises ConfigError where the domain is a provider's, and it is not said what becomes of strangers' mail."""
+    """Raises UsageError where the domain is a provider's, and it is not said what becomes of strangers' mail, and
+    ConfigError where some of theirs would be the box's."""
     from amsmail.setup.provider.providers import Providers
-    domain, unknown = given["--domain"], given.get("--unknown")
+    domain, unknown, addresses = given["--domain"], given.get("--unknown"), listed(given.get("--addresses", ""))
     provider = Providers().by_domain(domain)
     if provider and not unknown:
-        raise ConfigError([f"--domain: {domain} is {provider.title}'s, in which others have addresses, too; expected "
-                           "--unknown relay (what no box here has goes to the provider) or --unknown refuse"])
-    if provider and unknown == "relay" and not _are_whole(given.get("--addresses", "")):
-        raise ConfigError([f"--addresses: expected whole addresses, such as ourboat@{domain}: a name without @ may be "
-                           "somebody else's there"])
-
-
-def _are_whole(addresses):
-    words = listed(addresses)
-    return bool(words) and all("@" in word for word in words)
+        raise UsageError(f"--domain: {domain} is {provider.title}'s, in which others have addresses, too; expected "
+                         "--unknown relay (what no box here has goes to the provider) or --unknown refuse")
+    whole = (f"--addresses: expected whole addresses, such as ourboat@{domain}: a name without @ may be somebody "
+             "else's there")
+    if provider and unknown == "relay" and not addresses:
+        raise UsageError(whole)
+    if provider and unknown == "relay" and not all("@" in word for word in addresses):
+        raise ConfigError([whole])
 
 
 # Verbs without a noun
@@ -261,7 +250,7 @@ def _check(arguments, usage, default):
     from amsmail.setup.doctor import checkup
     from amsmail.setup.doctor.world import WRONG, World, wrong
     flags, pairs, words = options.parse(usage, arguments, ("--file", "--json"), ("--config",))
-    path = options.one_path(usage, words, dict(pairs).get("--config", default))
+    path = options.given_path(usage, words, dict(pairs), default)
     site, mistakes = None, []
     try:
         site = config.load(path)
@@ -296,20 +285,15 @@ def _password(arguments, usage, default):
     """Hashes a password, and prints the hash or puts it into mail.cfg as a box's password."""
     from amsmail.site import passwords
     flags, pairs, words = options.parse(usage, arguments, ("--stdin",), ("--box", "--config"))
-    box = dict(pairs).get("--box")
-    if words and not box:
+    given = dict(pairs)
+    box = given.get("--box")
+    if not box and (words or "--config" in given):
         options.wrong(usage, "mail.cfg is of use only with --box")
-    path = options.one_path(usage, words, dict(pairs).get("--config", default))
+    path = options.given_path(usage, words, given, default)
     draft = Draft(path) if box else None
     if box and box not in draft.names("boxes"):
         raise ConfigError([f"{path}: [boxes]: there is no box {box!r}"])
-    try:
-        password = sys.stdin.readline().rstrip("\r\n") if "--stdin" in flags else _asked()
-    except UnicodeDecodeError:
-        password = ""
-    if not passwords.is_possible(password):
-        print(f"mailcfg: a password is {passwords.EXPECTED}, in UTF-8; nothing was changed", file=sys.stderr)
-        return exits.USAGE
+    password = nouns.password_from_stdin("--stdin") if "--stdin" in flags else _asked()
     if not box:
         print(passwords.hashed(password))
         return exits.OK
@@ -320,13 +304,20 @@ def _password(arguments, usage, default):
 
 
 def _asked():
-    """A password typed twice, the same both times."""
+    """A password that may be one, typed twice the same.  Raises UsageError where none comes."""
     import getpass
-    while True:
-        first = getpass.getpass("Password: ")
-        if first == getpass.getpass("Again: "):
-            return first
-        print("The two differ. Once more:", file=sys.stderr)
+    from amsmail.site import passwords
+    try:
+        while True:
+            first = getpass.getpass("Password: ")
+            if not passwords.is_possible(first):
+                print(f"Expected {passwords.EXPECTED}.", file=sys.stderr)
+            elif first == getpass.getpass("Again: "):
+                return first
+            else:
+                print("The two differ. Once more:", file=sys.stderr)
+    except (EOFError, UnicodeDecodeError):
+        raise UsageError("no password came, in UTF-8; nothing was changed") from None
 
 
 def _import(arguments, usage, default):
@@ -335,14 +326,21 @@ def _import(arguments, usage, default):
 
 
 NOUNS = {
-    "site": Noun(FORMS["site"], {"set": _set_networks}),
+    "site": Noun(FORMS["site"], {"set": Verb(_set_networks, sets=True)}),
     "limits": Noun(FORMS["limits"]),
-    "certificate": Noun(FORMS["certificate"], {"make": _certificate_make, "set": _set_networks}),
+    "certificate": Noun(FORMS["certificate"], {
+        "make": Verb(_certificate_make, options=("--certificate", "--key")), "set": Verb(_set_networks, sets=True)}),
     "queue": Noun(FORMS["queue"]),
-    "domain": Noun(FORMS["domain"], {"add": _domain_add, "rename": _domain_rename, "delete": _domain_delete}),
-    "box": Noun(FORMS["box"], {"list": _list, "add": _box_add, "lock": _lock, "unlock": _unlock,
-                               "rename": _box_rename, "delete": _box_delete, "adopt": _adopt}),
+    "domain": Noun(FORMS["domain"], {
+        "add": Verb(_guarded(nouns.add), sets=True), "set": Verb(_guarded(nouns.set_values), sets=True),
+        "rename": Verb(_guarded(_domain_rename)), "delete": Verb(_domain_delete)}),
+    "box": Noun(FORMS["box"], {
+        "list": Verb(_list, flags=("--json",)), "add": Verb(_guarded(_box_add), sets=True),
+        "set": Verb(_guarded(nouns.set_values), sets=True), "lock": Verb(_lock), "unlock": Verb(_unlock),
+        "rename": Verb(_guarded(_box_rename)), "delete": Verb(_box_delete, options=("--mail", "--to")),
+        "adopt": Verb(_adopt, flags=(), options=("--to",))}),
     "network": Noun(FORMS["site"].but(noun="network"), {
-        "list": _network_list, "add": _network(_with), "delete": _network(_without), "set": _no_set}),
+        "list": Verb(_network_list, flags=("--json",)), "add": Verb(_network(_with)),
+        "delete": Verb(_network(_without)), "set": None}),
 }
 _VERBS = {"new": _new, "check": _check, "password": _password, "import": _import}

@@ -3,12 +3,13 @@
 import os
 import socket
 
-from amsmail.program import boxes, certificates, configuring, mailcfg_domains
+from amsmail.program import boxes, certificates, dialogues, mailcfg_domains
+from amsmail.program.naming import new_name
 from amsmail.setup.ask import newsite, onboard
 from amsmail.setup.ask.dialogue import Back
 from amsmail.setup.ask.forms import FORMS
 from amsmail.setup.ask.passphrase import passphrase
-from amsmail.site import networks, rules
+from amsmail.site import networks
 from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Draft
@@ -17,15 +18,13 @@ from amsmail.site.values import listed
 _NEXT = """\
 Next: mailtransportcfg (the provider), mailcheckcfg (the links), and `mailcfg check`, which finds what is wrong."""
 
-_LOOPBACK = "127.0.0.0/8, ::1"
-
 
 def run(path):
     """The dialogue about the mail.cfg at `path`.  Gives the exit code.  Raises ConfigError."""
     if os.path.exists(path):
-        return configuring.dialogue("mailcfg: this site, its boxes, and who may do what.", _ENTRIES, Draft(path))
+        return dialogues.menu_dialogue("mailcfg: this site, its boxes, and who may do what.", _ENTRIES, Draft(path))
     draft = Draft(path, newsite.lines(DEFAULT_SPOOL))
-    return configuring.first("There is no mail.cfg yet: a new site.", _new_site, draft, _NEXT, entries=_ENTRIES)
+    return dialogues.first_dialogue("There is no mail.cfg yet: a new site.", _new_site, draft, _NEXT, entries=_ENTRIES)
 
 
 def _new_site(talk, draft):
@@ -38,6 +37,7 @@ def _new_site(talk, draft):
         lambda: _first_box(talk, draft),
         lambda: _more_boxes(talk, draft),
         lambda: _machines(talk, draft))
+    talk.after(lambda: boxes.tell_of_strays(draft.path))
 
 
 def _first_domain(talk, draft):
@@ -84,12 +84,17 @@ def _open_to(talk, draft):
 
 
 def _network(talk, draft):
-    network = talk.text("The network that they are in, or nothing",
-                        hint="Such as 192.168.7.0/24.  Whoever is in it may "
-                        "send to anywhere without a login: only machines of this ship or station, never strangers'.  "
-                        "Nothing: all must log in.", wrong=lambda answer: _no_network(answer) if answer else "")
+    _ask_network(talk, draft, FORMS["site"], "relay_from", "The network that they are in, or nothing",
+                 "Such as 192.168.7.0/24.  Whoever is in it may send to anywhere without a login: only machines of "
+                 "this ship or station, never strangers'.  Nothing: all must log in.")
+
+
+def _ask_network(talk, draft, form, key, text, hint):
+    """Asks for a network to be added to those of a key of the form."""
+    network = talk.text(text, hint=hint, wrong=lambda answer: _no_network(answer) if answer else "")
     if network:
-        _add_network(draft, ("site", "relay_from"), network)
+        there = listed(form.in_effect(draft, "", key))
+        draft.set(form.keys("", key), ", ".join(dict.fromkeys([*there, network])))
 
 
 _NETWORKS = ("site", "relay_from"), ("tls", "cleartext_login_from")
@@ -99,17 +104,12 @@ def _sure(talk, draft, ask):
     """Calls `ask()`, and asks once more where somebody named the whole Internet; if it is not meant, the networks stay
     as they were."""
     from amsmail.setup.doctor import settings
-    before = {keys: draft.value(keys) for keys in _NETWORKS}
+    before = {keys: draft.value(keys, None) for keys in _NETWORKS}
     ask()
     for keys, was in before.items():
-        warning = settings.warning(keys[1], draft.value(keys)) if draft.value(keys) != was else ""
+        warning = settings.warning(keys[1], draft.value(keys)) if draft.value(keys, None) != was else ""
         if warning and not talk.yes(f"{warning}.  Really", otherwise=False):
-            draft.set(keys, was or None)
-
-
-def _add_network(draft, keys, network):
-    there = listed(draft.value(keys, _LOOPBACK))
-    draft.set(keys, ", ".join(dict.fromkeys([*there, network])))
+            draft.set(keys, was)
 
 
 def _encryption(talk, draft):
@@ -118,12 +118,10 @@ def _encryption(talk, draft):
     elif talk.yes("Make a certificate, so that their passwords cannot be read on the way"):
         _certificate(talk, draft)
     else:
-        network = talk.text("The network that may log in without encryption, or nothing",
-                            hint="In it a password can be "
-                            "read by whoever listens.  Nothing: programs on other machines cannot log in, and so not "
-                            "fetch mail.", wrong=lambda answer: _no_network(answer) if answer else "")
-        if network:
-            _add_network(draft, ("tls", "cleartext_login_from"), network)
+        _ask_network(talk, draft, FORMS["certificate"], "cleartext_login_from",
+                     "The network that may log in without encryption, or nothing",
+                     "In it a password can be read by whoever listens.  Nothing: programs on other machines cannot log "
+                     "in, and so not fetch mail.")
 
 
 def _no_network(text):
@@ -152,14 +150,7 @@ def _set_certificate(talk, draft):
 # Names
 
 def _name(talk, draft, form, now="", suggestion=""):
-    """A name for a section that is not there yet, or `now`."""
-    taken = draft.names(form.section)
-
-    def wrong(answer):
-        if answer in taken and answer != now:
-            return f"a name that is not taken, as these are: {', '.join(taken)}"
-        return rules.name_problem(form.section, answer)
-    return talk.text(form.naming[0], now or suggestion, form.naming[1], wrong)
+    return new_name(talk, form, draft.names(form.section), now, suggestion)
 
 
 # Boxes
@@ -205,14 +196,14 @@ _PASSWORDS = {"make": _make_password, "type": _type_password, "none": _no_passwo
 
 def _change_box(talk, draft):
     form = FORMS["box"]
-    if name := configuring.pick(talk, draft, form):
+    if name := dialogues.pick(talk, draft, form):
         talk.steps(draft, lambda: mailcfg_domains.addresses(talk, draft, name, is_new=False),
                    lambda: talk.yes("Change its password", otherwise=False) and _password(talk, draft, name))
 
 
 def _rename_box(talk, draft):
     """Its mail moves along once mail.cfg is written."""
-    if name := configuring.pick(talk, draft, FORMS["box"]):
+    if name := dialogues.pick(talk, draft, FORMS["box"]):
         new = _name(talk, draft, FORMS["box"], now=name)
         if new != name:
             boxes.rename(draft, name, new)
@@ -221,7 +212,7 @@ def _rename_box(talk, draft):
 
 
 def _delete_box(talk, draft):
-    name = configuring.pick(talk, draft, FORMS["box"])
+    name = dialogues.pick(talk, draft, FORMS["box"])
     if not name:
         return
     others = [other for other in draft.names("boxes") if other != name]
@@ -249,7 +240,7 @@ def _new_domain(talk, draft):
 
 
 def _delete_domain(talk, draft):
-    if name := configuring.pick(talk, draft, FORMS["domain"]):
+    if name := dialogues.pick(talk, draft, FORMS["domain"]):
         draft.drop(("domains", name))
         talk.say(*mailcfg_domains.still_here(draft, name))
 
@@ -258,12 +249,21 @@ def _form(noun):
     return lambda talk, draft: _sure(talk, draft, lambda: talk.fill(FORMS[noun], draft, rare=True))
 
 
+def _guarded(entry):
+    """An entry of the menu that warns of what it made unsafe in domains that strangers have addresses in, too."""
+    def guarded(talk, draft):
+        before = mailcfg_domains.unsafe(draft)
+        entry(talk, draft)
+        talk.say(*mailcfg_domains.warnings(draft, before))
+    return guarded
+
+
 _ENTRIES = {
-    "add a box": _new_box,
-    "change a box": _change_box,
-    "rename a box": _rename_box,
+    "add a box": _guarded(_new_box),
+    "change a box": _guarded(_change_box),
+    "rename a box": _guarded(_rename_box),
     "delete a box": _delete_box,
-    "add a domain": _new_domain,
+    "add a domain": _guarded(_new_domain),
     "delete a domain": _delete_domain,
     "site: name, postmaster, networks": _form("site"),
     "machines on board": _open_to,

@@ -1,10 +1,13 @@
 """Domains: who else has addresses in one, which ones our boxes have, and what becomes of these when it is renamed or
 deleted."""
 
-from amsmail.setup.provider import presets
+import sys
+
 from amsmail.setup.ask.forms import FORMS
+from amsmail.setup.provider import presets
 from amsmail.setup.provider.providers import Providers
 from amsmail.site.values import listed
+from amsmail.wire.value import Value
 
 _BOX, _DOMAIN = FORMS["box"], FORMS["domain"]
 
@@ -44,6 +47,33 @@ def _domain(address):
 def shared(draft):
     """The domains in which others have addresses, too."""
     return [domain for domain in draft.names("domains") if draft.value(_DOMAIN.keys(domain, "unknown")) == "relay"]
+
+
+class _Addressed(Value):
+    """What the doctor looks at of a site: `domains`, {name: unknown}, and `boxes`, {name: {"addresses": words}}."""
+
+    __slots__ = ("domains", "boxes")
+
+
+def unsafe(draft):
+    """What the doctor finds of domains that strangers have addresses in, too, whatever else is wrong in the draft."""
+    from amsmail.setup.doctor import settings       # on demand: it knows the diallers, too
+    found = _Addressed({domain: _DOMAIN.in_effect(draft, domain, "unknown") for domain in draft.names("domains")},
+                       {box: {"addresses": listed(draft.value(_BOX.keys(box, "addresses")))}
+                        for box in draft.names("boxes")})
+    return list(settings.shared(found, None))
+
+
+def warnings(draft, before):
+    """In words, what is unsafe in the draft and was not `before`."""
+    return [f"warning: {finding.found}\n         {finding.remedy}" for finding in unsafe(draft)
+            if finding not in before]
+
+
+def warn(draft, before):
+    """Tells that on standard error."""
+    for warning in warnings(draft, before):
+        print(warning, file=sys.stderr)
 
 
 def addresses(talk, draft, box, is_new):

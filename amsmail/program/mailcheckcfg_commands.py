@@ -4,8 +4,9 @@ import json
 import os
 
 from amsmail.link import tariff
-from amsmail.program import configuring, linking, options
-from amsmail.program.configuring import Noun
+from amsmail.program import linking, nouns, options
+from amsmail.program.nouns import Noun, Verb
+from amsmail.program.options import UsageError
 from amsmail.setup.ask.forms import FORMS
 from amsmail.site import config, exits
 from amsmail.site.config_error import ConfigError
@@ -14,10 +15,10 @@ _OUT = _IN = "100000"       # octets of mail each way: a call as many a site mak
 
 
 def run(arguments, usage, default_config):
-    """Runs it; gives the exit code.  Raises ConfigError."""
+    """Runs it; gives the exit code.  Raises UsageError, ConfigError, SpoolError and OSError."""
     if arguments[0] == "price":
         return _price(arguments[1:], usage, default_config)
-    return configuring.command(NOUNS, arguments, usage, default_config)
+    return nouns.run(NOUNS, arguments, usage, default_config)
 
 
 # Links
@@ -53,26 +54,46 @@ def _check_name(name):
 def _use(command):
     """Which links are used now; without a name it only says so."""
     draft = command.draft
-    if command.names == [linking.ANY]:
-        linking.use(draft, [])
-    elif command.names:
-        for name in command.names:
-            command.check(name)
-            _check_name(name)
-        linking.use(draft, list(dict.fromkeys(command.names)))
-    elif "--json" in command.flags:
-        print(json.dumps(linking.in_use(draft)))
-        return exits.OK
-    else:
-        print(linking.used_now(draft))
-        return exits.OK
+    if not command.names:
+        return _tell_use(command)
+    if "--json" in command.flags:
+        raise UsageError("link use --json shows which links are used now: expected no name with it, found "
+                         f"{command.name!r}")
+    linking.use(draft, _to_use(draft, list(dict.fromkeys(command.names))))
     return command.finish(f"{draft.path}: {linking.used_now(draft)}")
+
+
+def _tell_use(command):
+    if command.is_dry:
+        raise UsageError("link use --dry-run: expected the links to use, or any: without a name nothing is changed")
+    print(json.dumps(linking.in_use(command.draft)) if "--json" in command.flags else linking.used_now(command.draft))
+    return exits.OK
+
+
+def _to_use(draft, names):
+    """Those of `names` that can be used: all, or none for any.  Raises UsageError and ConfigError."""
+    there = draft.names("links")
+    if linking.ANY in names:
+        if len(names) > 1:
+            others = ", ".join(name for name in names if name != linking.ANY)
+            raise UsageError(f"link use: found {linking.ANY} beside {others}; expected either {linking.ANY} alone, for "
+                             "all links by priority, or the names of those to use, the first one first")
+        return []
+    for name in names:
+        if name not in there:
+            known = f"one of these, or {linking.ANY}: {', '.join(there)}" if there else (
+                "nothing, since no link is described yet: `mailcheckcfg link add` does that")
+            raise ConfigError([f"{draft.path}: [links]: there is no link {name!r}; expected {known}"])
+        if expected := linking.name_problem(name):
+            raise ConfigError([f"{draft.path}: [links]: found a link {name!r}, which cannot stand in [calls] use; "
+                               f"expected {expected}: rename it"])
+    return names
 
 
 def _try(command):
     from amsmail.program import trialcall
-    if len(command.names) != 1:
-        raise ConfigError([f"expected one name of a link, found {len(command.names)}"])
+    if len(command.names) != 1:         # it may be the one that is assumed where none is described
+        raise UsageError(f"expected one name of a link, found {len(command.names)}")
     return trialcall.run(command.draft.path, command.name)
 
 
@@ -108,6 +129,8 @@ def _worded(price, currency):
 
 
 NOUNS = {
-    "link": Noun(FORMS["link"], {"add": _add, "rename": _rename, "delete": _delete, "use": _use, "try": _try}),
+    "link": Noun(FORMS["link"], {
+        "add": Verb(_add, sets=True), "rename": Verb(_rename), "delete": Verb(_delete),
+        "use": Verb(_use, flags=("--dry-run", "--json")), "try": Verb(_try, flags=())}),
     "calls": Noun(FORMS["calls"]),
 }

@@ -1,99 +1,103 @@
 """What mailtransportcfg does on a command line."""
 
 import json
+import sys
 
-from amsmail.program import configuring, options
-from amsmail.program.configuring import Noun
-from amsmail.setup.provider import presets, trials
+from amsmail.program import nouns, options
+from amsmail.program.nouns import Noun, Verb
+from amsmail.program.options import UsageError
 from amsmail.setup.accountstate import AccountDraft
 from amsmail.setup.ask.forms import FORMS
+from amsmail.setup.provider import presets, trials
 from amsmail.setup.provider.providers import Providers
 from amsmail.site import config, exits
-from amsmail.site.config_error import ConfigError
-from amsmail.wire.address import Address, parse_address
 
-_ANYBODY = Address("x", "x.example")        # whose servers a provider's are where no address is given
 _OF_AN_ADDRESS = ("user", "source", "needs_confirmation", "note")       # what an Offer says of one address only
 
 
+class _NoServer(Exception):
+    """There is none of a provider or an address that could be used; the message says why."""
+
+
 def run(arguments, usage, default_config):
-    """Runs it; gives the exit code.  Raises ConfigError."""
-    if arguments[0] in _VERBS:
-        return _VERBS[arguments[0]](arguments[1:], usage, default_config)
-    return configuring.command(NOUNS, arguments, usage, default_config, ("--provider", "--address"), AccountDraft)
+    """Runs it; gives the exit code.  Raises UsageError, ConfigError and OSError."""
+    try:
+        if arguments[0] in _VERBS:
+            return _VERBS[arguments[0]](arguments[1:], usage, default_config)
+        return nouns.run(NOUNS, arguments, usage, default_config, AccountDraft)
+    except _NoServer as error:
+        print(error, file=sys.stderr)
+        return exits.UNAVAILABLE
 
 
 # What fills in the rest
 
 def _fill_in(command, name=""):
-    """Puts what --provider and --address say into the draft; what other options say is put over it.  Raises
-    ConfigError."""
+    """Puts what --provider and --address say into the draft; what other options say is put over it.  Raises UsageError
+    and _NoServer."""
     provider, address = command.given.get("--provider", ""), command.given.get("--address", "")
+    if "--yes" in command.flags and not address:
+        raise UsageError("--yes is of no use without --address: it says that the server which the DNS names may get "
+                         "the password")
     if not provider and not address:
         return
-    offers = _of_provider(provider, address) if provider else _of_address(address)
+    _check_address(address)
+    offers = presets.offers_of(_provider_of(provider), address) if provider else _of_address(address)
     wanted = presets.services(command.form, command.values.get("type", ""))
     offer = presets.best(offers, wanted)
     if offer is None:
         notes = dict.fromkeys(each.note for each in offers if each.note)
-        raise ConfigError([f"{provider or address}: no {' or '.join(wanted)} there that takes a password", *notes])
+        raise _NoServer("\n".join([f"{provider or address}: no {' or '.join(wanted)} there that takes a password",
+                                   *notes]))
     if offer.needs_confirmation and "--yes" not in command.flags and "host" not in command.values:
-        raise ConfigError([f"{offer.host} is not in the domain of {address} ({offer.source}); if it may get the "
-                           "password, say --yes"])
+        raise UsageError(f"{offer.host} is not in the domain of {address} ({offer.source}); if it may get the "
+                         "password, say --yes")
     presets.put(command.draft, command.form, name, offer, () if address else ("user",))
     if offer.note:
         print(f"{offer.note[0].upper()}{offer.note[1:]}.")
 
 
-def _of_provider(name, address):
+def _provider_of(name):
     found = Providers().by_name(name)
     if found is None:
-        raise ConfigError([f"--provider: found {name!r}; expected one of: "
-                           f"{', '.join(each.name for each in Providers())}"])
-    return found.offers(_address(address) if address else _ANYBODY)
+        raise UsageError(f"found the provider {name!r}; expected one of: "
+                         f"{', '.join(each.name for each in Providers())}")
+    return found
 
 
 def _of_address(address):
     from amsmail.setup.provider.discover import discover      # on demand: dnspython
-    _address(address)
     found = discover(address)
     if not found.offers:
-        raise ConfigError([f"--address: {found.why}"])
+        raise _NoServer(f"{address}: {found.why}")
     return found.offers
 
 
-def _address(text):
-    if expected := presets.address_problem(text):
-        raise ConfigError([f"found {text!r}; expected {expected}"])
-    return parse_address(text)
+def _check_address(text):
+    if text and (expected := presets.address_problem(text)):
+        raise UsageError(f"found {text!r}; expected {expected}")
 
 
 # Relay and accounts
 
 def _relay_set(command):
-    _no_names(command)
+    command.no_names()
     _fill_in(command)
     command.put()
     return command.finish()
 
 
 def _relay_remove(command):
-    _no_names(command)
+    command.no_names()
     presets.clear(command.draft, command.form)
     return command.finish(f"{command.draft.path}: there is no relay now; mail for others is refused")
-
-
-def _no_names(command):
-    if command.names:
-        raise ConfigError([f"{command.form.noun}: what is {command.names[0]!r}?"])
 
 
 def _account_add(command):
     name = command.one_name(is_there=False)
     command.draft.add(("accounts", name))
     _fill_in(command, name)
-    address = command.given.get("--address", "")
-    box = presets.box_of(command.draft, address)
+    box = presets.box_of(command.draft, command.given.get("--address", ""))
     if box and not {"box", "envelope"} & command.values.keys():
         command.values["box"] = box
     command.put(name)
@@ -116,7 +120,7 @@ def _account_set(command):
 # Trials
 
 def _relay_test(command):
-    _no_names(command)
+    command.no_names()
     return _test(command, [trials.RELAY])
 
 
@@ -129,15 +133,13 @@ def _test(command, names):
     site = config.load(command.draft.path)
     found = trials.try_all(site, trials.all_names(site) if names is None else names)
     if "--json" in command.flags:
-        print(json.dumps({name: {key: getattr(trial, key) for key in trial.__slots__} for name, trial in found.items()},
-                         indent=2, ensure_ascii=False))
+        print(json.dumps({name: {"ok": trial.ok, **{key: getattr(trial, key) for key in trial.__slots__}}
+                          for name, trial in found.items()}, indent=2, ensure_ascii=False))
     elif not found:
         print("There is neither a relay nor an account.")
     else:
         print(*(line for name, trial in found.items() for line in trials.told(name, trial)), sep="\n")
-    if all(trial.ok for trial in found.values()):
-        return exits.OK
-    return exits.TEMPFAIL if any(trial.ok for trial in found.values()) else exits.UNAVAILABLE
+    return trials.exit_code(found.values())
 
 
 # Providers
@@ -151,8 +153,8 @@ def _provider(arguments, usage, _default):
         found = {each.name: {"title": each.title, "domains": list(each.domains)} for each in Providers()}
         lines = [f"{name:14} {values['title']}" for name, values in found.items()]
     else:
-        offers = _of_provider(words[0], "")
-        provider = Providers().by_name(words[0])
+        provider = _provider_of(words[0])
+        offers = presets.offers_of(provider)
         found = {"name": provider.name, "title": provider.title, "domains": list(provider.domains),
                  "note": provider.note, "servers": [_figures(offer, with_user=False) for offer in offers]}
         lines = [f"{provider.title} ({provider.name})", *(_line(offer) for offer in offers),
@@ -176,7 +178,7 @@ def _discover(arguments, usage, _default):
     flags, _, words = options.parse(usage, arguments, ("--json",))
     if len(words) != 1:
         options.wrong(usage, "discover: expected one mail address")
-    _address(words[0])
+    _check_address(words[0])
     found = discover(words[0])
     if "--json" in flags:
         print(json.dumps({"offers": [_figures(offer) for offer in found.offers], "why": found.why}, indent=2,
@@ -196,9 +198,13 @@ def _import(arguments, usage, default):
     return mailtransportcfg_import.run(arguments, usage, default)
 
 
+_FILLS_IN = {"sets": True, "flags": ("--dry-run", "--yes"), "options": ("--provider", "--address")}
 NOUNS = {
-    "relay": Noun(FORMS["relay"], {"set": _relay_set, "test": _relay_test, "remove": _relay_remove}),
-    "account": Noun(FORMS["account"], {"add": _account_add, "set": _account_set, "delete": _account_delete,
-                                       "test": _account_test}),
+    "relay": Noun(FORMS["relay"], {
+        "set": Verb(_relay_set, **_FILLS_IN), "test": Verb(_relay_test, flags=("--json",)),
+        "remove": Verb(_relay_remove)}),
+    "account": Noun(FORMS["account"], {
+        "add": Verb(_account_add, **_FILLS_IN), "set": Verb(_account_set, **_FILLS_IN),
+        "delete": Verb(_account_delete), "test": Verb(_account_test, flags=("--json",))}),
 }
 _VERBS = {"provider": _provider, "discover": _discover, "import": _import}

@@ -3,47 +3,35 @@ terminal, and listed where there is none."""
 
 import sys
 
-from amsmail.program import configuring, options
-from amsmail.program.mailtransportcfg_dialogue import Server
+from amsmail.program import dialogues, nouns, options
+from amsmail.program.mailtransportcfg_server import ServerDialogue
 from amsmail.setup.accountstate import AccountDraft
 from amsmail.setup.ask.dialogue import SKIPPED
 from amsmail.setup.ask.forms import FORMS
+from amsmail.setup.imports import source
 from amsmail.setup.imports.accounts import FORMATS
 from amsmail.site import exits
-from amsmail.site.config_error import ConfigError
+from amsmail.wire.text import printable
 
 _NEXT = "Next: `mailtransportcfg account test` tries them; then switch the other program off."
 
 
 def run(arguments, usage, default_config):
-    """Runs it; gives the exit code.  Raises ConfigError."""
+    """Runs it; gives the exit code.  Raises ConfigError and OSError."""
     flags, pairs, words = options.parse(usage, arguments, ("--dry-run",), ("--config",))
     if len(words) != 2 or words[0] not in FORMATS:
         options.wrong(usage, f"import: expected {' or '.join(FORMATS)}, and a file")
     draft = AccountDraft(dict(pairs).get("--config", default_config))
-    found = _with_boxes(FORMATS[words[0]](_text(words[1]), draft.taken()), draft)
-    print(*(_shown(f"{words[1]}{f':{line}' if line else ''}: {what}: {why}") for line, what, why in found.left_out),
+    found = _with_boxes(FORMATS[words[0]](source.text(words[1]), draft.taken()), draft)
+    print(*(printable(f"{words[1]}{f':{line}' if line else ''}: {what}: {why}") for line, what, why in found.left_out),
           sep="\n", end="\n" if found.left_out else "")
     if not found.accounts():
         print(f"{words[1]}: no account in it can be taken over")
         return exits.UNAVAILABLE
     if sys.stdin.isatty() and "--dry-run" not in flags:
-        return configuring.first(f"mailtransportcfg: accounts from {words[1]}.",
-                                 lambda talk, draft: _ask(talk, draft, found), draft, _NEXT)
-    return _take_whole(found, configuring.Command(FORMS["account"], [], {}, flags, draft))
-
-
-def _text(path):
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as f:
-            return f.read()
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
-
-
-def _shown(text):
-    """A line for a terminal."""
-    return "".join(char if char.isprintable() else "?" for char in text)
+        return dialogues.first_dialogue(f"mailtransportcfg: accounts from {words[1]}.",
+                                        lambda talk, draft: _ask(talk, draft, found), draft, _NEXT)
+    return _take_whole(found, nouns.Command(FORMS["account"], [], {}, flags, draft))
 
 
 def _with_boxes(found, draft):
@@ -89,7 +77,7 @@ def _ask(talk, draft, found):
 
 
 def _ask_one(talk, draft, found, name):
-    account = Server(talk, draft, "account", name)
+    account = ServerDialogue(talk, draft, "account", name)
     missing = {keys[2]: why for keys, why in found.wanted.items() if keys[1] == name}
     is_taken = []
 
@@ -105,4 +93,4 @@ def _ask_one(talk, draft, found, name):
         return lambda: ask() if is_taken[0] and key in missing else SKIPPED
 
     talk.steps(draft, take, need("host", lambda: account.fill("host")), need("user", lambda: account.fill("user")),
-               need("password", account.password), need("box", account.box))
+               need("password", account.password), need("box", account.mail.box))

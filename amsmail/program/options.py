@@ -6,6 +6,10 @@ from amsmail import __version__
 from amsmail.site import exits
 
 
+class UsageError(Exception):
+    """The command line is wrong in a way that no list of all words makes clearer: what was found, what is expected."""
+
+
 def parse(usage, arguments, flags=(), valued=()):
     """The (set of flags, list of (option, value), list of other words) of a command line.
 
@@ -39,6 +43,14 @@ def one_path(usage, words, otherwise):
     if len(words) > 1:
         wrong(usage, f"one mail.cfg, not {len(words)}")
     return words[0] if words else otherwise
+
+
+def given_path(usage, words, given, otherwise):
+    """The path of mail.cfg: the one word there may be, or what --config says in `given`, {option: value}, or else
+    `otherwise`."""
+    if words and "--config" in given:
+        wrong(usage, f"one mail.cfg, not {len(words) + 1}")
+    return one_path(usage, words, given.get("--config", otherwise))
 
 
 def wrong(usage, why):

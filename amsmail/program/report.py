@@ -52,14 +52,13 @@ def main(arguments, default_config=DEFAULT_PATH):
         return _failed(f"the ledger cannot be read: {error}")
     made = bill.make(calls, by, month or "")
     code = _print(document(made) if "--json" in flags else table(made))
-    return code or (_draw(made, values["--plot"]) if "--plot" in values else exits.OK)
+    return code or (_save_chart(made, values["--plot"]) if "--plot" in values else exits.OK)
 
 
 def table(made):
     """A bill as text, lines of at most 80 columns, as long as no figure is absurd."""
-    when = f"in {made.month}" if made.month else "on record"
     if not made.rows:
-        return f"There are no calls {when}."
+        return f"There are no calls {_when(made)}."
     columns = [column for column in _COLUMNS if made.by not in column[2]]
     cells = [[made.by, *(heading for heading, _, _ in columns), "cost"]]
     for row, name in [*((row, _name(made.by, row.key)) for row in made.rows), (made.total, "total")]:
@@ -67,7 +66,7 @@ def table(made):
         cells.append([name, *(text(row) for _, text, _ in columns), costs[0]])
         # Another currency is another line: amounts are not added across currencies.
         cells += [["", *("" for _ in columns), cost] for cost in costs[1:]]
-    return "\n".join([f"Calls {when}, by {made.by}", "", *_aligned(cells), *_remarks(made)])
+    return "\n".join([f"Calls {_when(made)}, by {made.by}", "", *_aligned(cells), *_remarks(made)])
 
 
 def document(made):
@@ -82,32 +81,25 @@ def document(made):
 
 
 def chart(made):
-    """A bill with rows as a Figure: a panel of bars for each currency, one for octets (down on top of up) and one for
-    time.  Raises ImportError where there is no matplotlib."""
+    """A bill with rows as a Figure: the panels of _panels one above the other.  Raises ImportError where there is no
+    matplotlib."""
     from matplotlib.figure import Figure        # without pyplot: no display is wanted, and no state of its own
-    rows = made.rows
-    places = range(len(rows))
-    panels = [(currency, {"": [float(dict(row.costs).get(currency, 0)) for row in rows]})
-              for currency, _ in made.total.costs]
-    panels += [("MB", {"up": [row.bytes_up / 1e6 for row in rows], "down": [row.bytes_down / 1e6 for row in rows]}),
-               ("minutes", {"": [float(row.seconds) / 60 for row in rows]})]
+    rows, panels = made.rows, _panels(made)
     width = min(max(_LEAST_WIDTH, _ROW_WIDTH * len(rows)), _MOST_WIDTH)
     figure = Figure((width, _PANEL_HEIGHT * len(panels)), layout="constrained")
-    figure.suptitle(f"Calls {'in ' + made.month if made.month else 'on record'}, by {made.by}")
+    figure.suptitle(f"Calls {_when(made)}, by {made.by}")
     all_axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for axes, (label, layers) in zip(all_axes, panels):
-        # Text as it stands: a dollar sign begins no formula.
-        axes.set_ylabel(label, parse_math=False)
-        below = [0.0] * len(rows)
-        for name, heights in layers.items():
-            axes.bar(places, heights, bottom=below, label=name)
-            below = [low + height for low, height in zip(below, heights)]
-        if len(layers) > 1:
-            axes.legend()
+        _draw_bars(axes, label, layers)
     step = -(-len(rows) // _MOST_LABELS)
-    all_axes[-1].set_xticks(places[::step], [_name(made.by, row.key) for row in rows[::step]], rotation=90,
+    all_axes[-1].set_xticks(range(0, len(rows), step), [_name(made.by, row.key) for row in rows[::step]], rotation=90,
                             parse_math=False)
     return figure
+
+
+def _when(made):
+    """Of when the calls of a bill are, in words."""
+    return f"in {made.month}" if made.month else "on record"
 
 
 def _print(text):
@@ -184,7 +176,29 @@ def _remarks(made):
 
 # The chart
 
-def _draw(made, path):
+def _panels(made):
+    """What a chart shows: [(unit, {name of a layer: its height for each row})], where layers stand on top of each
+    other.  A panel for each currency, one for octets and one for time."""
+    rows = made.rows
+    costs = [(currency, {"": [float(dict(row.costs).get(currency, 0)) for row in rows]})
+             for currency, _ in made.total.costs]
+    return [*costs,
+            ("MB", {"up": [row.bytes_up / 1e6 for row in rows], "down": [row.bytes_down / 1e6 for row in rows]}),
+            ("minutes", {"": [float(row.seconds) / 60 for row in rows]})]
+
+
+def _draw_bars(axes, unit, layers):
+    """Draws a panel into matplotlib's axes."""
+    axes.set_ylabel(unit, parse_math=False)         # text as it stands: a dollar sign begins no formula
+    below = None
+    for name, heights in layers.items():
+        axes.bar(range(len(heights)), heights, bottom=below, label=name)
+        below = [low + height for low, height in zip(below or [0.0] * len(heights), heights)]
+    if len(layers) > 1:
+        axes.legend()
+
+
+def _save_chart(made, path):
     """Writes the chart; gives the exit code."""
     if not made.rows:
         return _failed("there is nothing to draw a chart of", exits.OK)

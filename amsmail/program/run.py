@@ -24,6 +24,7 @@ from amsmail.transport.result import PERMANENT, TEMPORARY
 from amsmail.wire.text import printable
 
 
+_DRIFT = 60             # seconds by which a clock may go wrong during a call; by more it was set
 _RIGHTS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR}
 
 
@@ -56,7 +57,7 @@ class Run:
                 self._hang_up_left_behind()
                 self._close_bills()
                 self._clear_up()
-                if self._call_if_there_is_a_reason():
+                if self._make_calls():
                     waiting.attend(self._site, self.spool, self._log, self._clock(), self._site.queue["warn_after"],
                                    self._site.queue["expire_after"])
                 self._well.add("the disk failed")
@@ -106,11 +107,13 @@ class Run:
                 self._dialled.clear(name)
 
     def _close_bills(self):
-        """Calls whose mailcheck was killed are paid for as well: until now, or as long as a call may take."""
+        """Calls whose mailcheck was killed are paid for as well: until now, or as long as a call may take.  That counts
+        also where the clock was put back since, and cannot tell."""
         for line, call in ledger.under_way(self._ledger):
             settings = self._site.links.get(str(call.get("link")), {})
-            began = figure(call, "start")
-            seconds = max(0.0, min(float(settings.get("call_limit", 0)), self._clock() - began))
+            most = float(settings.get("call_limit", 0))
+            since = self._clock() - figure(call, "start")
+            seconds = min(since, most) if since >= 0 else most
             line.fill({**call, "seconds": seconds,
                        "outcome": "its mailcheck was killed: the time is the most it may be",
                        "cost": str(tariff.make(settings).cost(seconds, 0)) if settings.get("currency") else ""})
@@ -123,7 +126,7 @@ class Run:
 
     # Calls
 
-    def _call_if_there_is_a_reason(self):
+    def _make_calls(self):
         """Makes the calls of the plan, one after the other; what a link that does not come up should have carried is
         planned anew.  False if it was stopped."""
         todo = self._plan()
@@ -134,7 +137,7 @@ class Run:
         tried, only, fetches = {}, None, True
         while todo.calls:
             first = todo.calls[0]
-            call = self._make(first)
+            call = self._make_call(first)
             if call is None:
                 tried[first.link] = "its calls cannot be put on the bill"
             elif call.was_stopped:
@@ -154,12 +157,12 @@ class Run:
             elif verdict.why_not:
                 self._screen.say(f"Link {verdict.link}: {verdict.why_not}.")
 
-    def _make(self, planned):
+    def _make_call(self, planned):
         """Makes a PlannedCall, and gives the Call; None where it cannot be put on the bill, and has to be."""
         self._screen.say(f"To send: {counted(len(planned.messages), 'message')}, {planned.octets} octets. "
                          f"To fetch from: {', '.join(planned.accounts) or 'no account'}.")
         call = self._call_over(planned.link)
-        start = self._clock()
+        start, begun = self._clock(), self._timer()
         entry = {"id": self._log.session, "link": planned.link, "why": planned.why, "start": int(start)}
         line = self._begin_bill({**entry, **call.figures()})
         if line is None and self._site.links[planned.link]["budget"]:
@@ -171,16 +174,28 @@ class Run:
                  planned.allowance, start)
         self._troubles += call.troubles
         self._well |= call.well
-        entry.update(call.figures())
+        entry.update(call.figures(), start=self._dated(start, self._timer() - begun))
         self._kept += entry["kept"]
         self._log("call", **entry)
         self._end_bill(line, entry)
+        self._say_what_it_took(entry)
+        return call
+
+    def _dated(self, start, lasted):
+        """When a call began that lasted so many seconds, in whole seconds since the epoch.  `start` is what the clock
+        showed then; if it was set meanwhile, as by NTP over the link, what it shows now is right."""
+        by_now = self._clock() - lasted
+        if abs(by_now - start) < _DRIFT:
+            return int(start)
+        self._log("clock-set", by=round(by_now - start))
+        return int(by_now)
+
+    def _say_what_it_took(self, entry):
         cost = f" {entry['cost']} {entry['currency']}." if entry["cost"] else ""
         self._screen.say(
             f"Link {entry['link']}: {entry['seconds']} s, {entry['bytes_up']} octets up, {entry['bytes_down']} down."
             f"{cost} Sent {entry['messages_out']}, refused {entry['refused']}, kept {entry['kept']}, "
             f"fetched {entry['messages_in']}.")
-        return call
 
     def _begin_bill(self, entry):
         """The Line of the ledger for a call; None if the disk refuses it."""

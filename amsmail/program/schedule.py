@@ -42,23 +42,26 @@ class Schedule:
                 process.kill()
 
     def _run(self):
-        last = self._now()
+        last = self._now()          # the minute that was looked after last
         while not self._over.is_set():
-            due = self._next(last)
-            now = self._now()
-            if due is None or due > now:
-                self._over.wait(self._look if due is None else min(self._look, (due - now).total_seconds()))
-                if due is None or now < last:       # the clock was put back
-                    last = self._now()
+            due, now = self._next(last), self._now()
+            if due is not None and due <= now:
+                last = now.replace(second=0, microsecond=0)
+                self._run_command()
                 continue
-            last = now.replace(second=0, microsecond=0)
-            try:
-                self._process = subprocess.Popen([*self._command, self._config_path], stdin=subprocess.DEVNULL,
-                                                 start_new_session=True)
-            except OSError as error:
-                self._log("not-started", command="mailcheck", problem=error)
-                continue        # the machine may have memory again in the next minute
-            self._process.wait()
+            self._over.wait(self._look if due is None else min(self._look, (due - now).total_seconds()))
+            if due is None or now < last:       # the clock was put back
+                last = self._now()
+
+    def _run_command(self):
+        """Runs it to its end."""
+        try:
+            self._process = subprocess.Popen([*self._command, self._config_path], stdin=subprocess.DEVNULL,
+                                             start_new_session=True)
+        except OSError as error:
+            self._log("not-started", command="mailcheck", problem=error)
+            return              # the machine may have memory again in the next minute
+        self._process.wait()
 
     def _next(self, last):
         """The first moment on the schedule in a minute after that of `last`; None if there is none."""
@@ -70,6 +73,8 @@ class Schedule:
         return windows.parse(schedule).opens(last.replace(second=0, microsecond=0) + _MINUTE) if schedule else None
 
     def _now(self):
+        if hasattr(time, "tzset"):      # not on Windows
+            time.tzset()                # a ship that crosses into another zone: nobody else tells a process of it
         return datetime.fromtimestamp(self._clock()).astimezone()
 
 

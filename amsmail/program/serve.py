@@ -18,21 +18,15 @@ from amsmail.site import config, exits, networks
 from amsmail.site.config import DEFAULT_PATH
 from amsmail.site.identity import become_owner_of
 from amsmail.site.log import Log, new_session, to_stderr
+from amsmail.site.ports import REGISTERED, SERVED, written
 from amsmail.transport.carrier import SocketCarrier, StreamError
 from amsmail.transport.stream import Stream
 
 USAGE = """usage: amsd [--listen SERVICE=[HOST:]PORT]... [mail.cfg]
-SERVICE is smtp, submission, submissions, pop3 or pop3s; port 0 is a free one.
-Without --listen: smtp=25 submission=587 submissions=465 pop3=110 pop3s=995, on all addresses."""
+SERVICE is one of {}; port 0 is a free one.
+Without --listen: {}, on all addresses.""".format(", ".join(SERVED), written(REGISTERED))
 
-# service -> its port (RFC 8314, RFC 6409), the program that serves it, and with which options
-SERVICES = {
-    "smtp": (25, smtpd, set()),
-    "submission": (587, smtpd, {"--submission"}),
-    "submissions": (465, smtpd, {"--submission", "--tls"}),
-    "pop3": (110, pop3d, set()),
-    "pop3s": (995, pop3d, {"--tls"}),
-}
+PROGRAMS = {program.NAME: program for program in (smtpd, pop3d)}
 CONNECTIONS, PER_CLIENT = 100, 20       # at a time; xinetd's instances and per_source in etc/ say the same
 _DEADLINE = 60      # seconds, until mail.cfg is read and says its own
 
@@ -81,7 +75,7 @@ class Server:
 
     def _start(self, service, sock, address):
         peer = networks.unmapped(address)
-        _, program, flags = SERVICES[service]
+        program, flags = PROGRAMS[SERVED[service].program], SERVED[service].flags
         log = Log(to_stderr(program.NAME), new_session())
         stream = Stream(SocketCarrier(sock), _DEADLINE)
         with self._clients_lock:
@@ -123,19 +117,13 @@ def main(arguments, default_config=DEFAULT_PATH):
     """Runs amsd until SIGTERM or SIGINT; gives the exit code."""
     _, values, words = options.parse(USAGE, arguments, valued=("--listen",))
     path = options.one_path(USAGE, words, default_config)
-    listens = [_listen(value) for _, value in values] or [(name, "", SERVICES[name][0]) for name in SERVICES]
+    listens = [_listen(value) for _, value in values] or [(name, "", port) for name, port in REGISTERED.items()]
     server = Server(os.path.abspath(path))
     for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), server.stop)
-    for service, host, port in listens:
-        try:
-            bound = server.listen(service, host, port)
-        except (OSError, UnicodeError) as error:
-            sys.stderr.write(f"amsd: cannot listen on {host or 'all addresses'} port {port} for {service}: "
-                             f"{getattr(error, 'strerror', None) or error}\n")
-            return exits.OSERR
-        print("listening", service, *bound)
+    if not all(_bound(server, *each) for each in listens):
+        return exits.OSERR
     try:
         become_owner_of(config.load(path).spool)
         config.load(path)       # as that user too
@@ -151,10 +139,22 @@ def main(arguments, default_config=DEFAULT_PATH):
     return exits.OK
 
 
+def _bound(server, service, host, port):
+    """Binds a service, and says so; gives whether that could be done."""
+    try:
+        bound = server.listen(service, host, port)
+    except (OSError, UnicodeError) as error:
+        sys.stderr.write(f"amsd: cannot listen on {host or 'all addresses'} port {port} for {service}: "
+                         f"{getattr(error, 'strerror', None) or error}\n")
+        return False
+    print("listening", service, *bound)
+    return True
+
+
 def _listen(text):
     """(service, host, port) of a --listen."""
     service, _, address = text.partition("=")
     host, _, port = address.rpartition(":")
-    if service not in SERVICES or not (port.isascii() and port.isdigit() and int(port) < 65536):
+    if service not in SERVED or not (port.isascii() and port.isdigit() and int(port) < 65536):
         options.wrong(USAGE, f"--listen {text}: expected SERVICE=[HOST:]PORT")
     return service, host.strip("[]"), int(port)

@@ -7,7 +7,7 @@ import time
 from amsmail.protocol import smtp_server as smtp
 from amsmail.protocol.engine import Closed, StartTls
 from amsmail.program import session
-from amsmail.site import networks, routing
+from amsmail.site import config, networks, routing
 from amsmail.site.config import DEFAULT_PATH
 from amsmail.store.delivery import Delivery
 from amsmail.store.dropbox import new_uid
@@ -23,6 +23,7 @@ IDLE = "smtp_idle"
 HOPS = 100              # Received fields that make a loop: RFC 5321, section 6.3
 _HEADER_CAP = 1 << 18   # octets of a header that are kept
 
+_MOVED = Reply(451, "4.3.0", "Where this leads was changed just now, try again")
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -55,6 +56,7 @@ class _Session:
             secure=connection.tls_from_the_start,
             cleartext_login=connection.cleartext_login,
             login_required="--submission" in connection.flags,
+            trusted=self._relay,
         ))
 
     def run(self):
@@ -115,7 +117,11 @@ class _Session:
 
     def _open_body(self, event):
         envelope = event.envelope.but(arrival=int(time.time()))
-        routes = [(self._route(r.address, envelope.user), r) for r in envelope.recipients]
+        self._site = config.current(self._site)     # since RCPT was answered, a box may have been renamed
+        self._leads = self._led(envelope)
+        if any(isinstance(leads, routing.Refused) for leads in self._leads):
+            return _MOVED
+        routes = list(zip(self._leads, envelope.recipients))
         boxes = list(dict.fromkeys(leads.name for leads, _ in routes if isinstance(leads, routing.ToBox)))
         remote = tuple(r for leads, r in routes if isinstance(leads, routing.ToQueue))
         uid = new_uid(self._site.hostname)
@@ -134,6 +140,16 @@ class _Session:
             return None
         except OSError as error:
             return self._trouble(error)
+
+    def _led(self, envelope):
+        """Where each of the recipients leads."""
+        return [self._route(recipient.address, envelope.user) for recipient in envelope.recipients]
+
+    def _has_moved(self):
+        """Whether the message leads elsewhere by now.  While it came, a box may have been renamed or deleted: its mail
+        was moved then, and nobody looks any more where this one would go."""
+        before, self._site = self._site, config.current(self._site)
+        return self._site is not before and self._led(self._envelope) != self._leads
 
     def _received(self, event, envelope, uid):
         """The Received field (RFC 5321, section 4.4)."""
@@ -165,6 +181,9 @@ class _Session:
         delivery, self._delivery = self._delivery, None
         try:
             delivery.seal()
+            if self._has_moved():
+                delivery.abort()
+                return _MOVED
             delivery.commit()
         except OSError as error:
             delivery.abort()
@@ -174,7 +193,8 @@ class _Session:
             raise
         self._log("accepted", id=delivery.uid, sender=path(self._envelope.sender), user=self._envelope.user,
                   to=_without_tokens(",".join(str(r.address) for r in self._envelope.recipients)),
-                  octets=delivery.octets, completed="last-line" if event.completed else None)
+                  octets=delivery.octets, priority=self._envelope.priority,
+                  completed="last-line" if event.completed else None)
         self._notify(delivery)
         return Reply(250, "2.0.0", f"Accepted as {delivery.uid}"
                      + (", with a line end for its last line" if event.completed else ""))

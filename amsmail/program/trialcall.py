@@ -5,7 +5,6 @@ It is a Call like any other, with its record, its limits and its way down; only 
 
 import queue
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -22,6 +21,7 @@ from amsmail.site.config_error import ConfigError
 from amsmail.site.resolve import ResolveError, addresses
 from amsmail.store.locks import Busy
 from amsmail.transport.connect import targets
+from amsmail.transport.reach import Unreached, connected
 from amsmail.transport.result import PERMANENT, TEMPORARY, Result
 
 _PATIENCE = 30          # seconds for a connection; a satellite's round trip takes two
@@ -133,8 +133,9 @@ class Trial(Run):
             self._trouble(PERMANENT, "no call: the ledger cannot be written, so a budget cannot be kept; look whether "
                                      "the disk is full")
             return
+        begun = self._timer()
         self._call.run({}, verdict.allowance, now)
-        self._write_down(line, {**entry, **self._call.figures()})
+        self._write_down(line, {**entry, **self._call.figures(), "start": self._dated(now, self._timer() - begun)})
         self._troubles += self._call.troubles
         if self._call.did_not_come_up:
             self._troubles.append((TEMPORARY, _ADVICE[self._call.reason.name].format(link=self._name).rstrip(".")))
@@ -223,20 +224,15 @@ class _Reaching:
 
     def _reach(self, who, host, port):
         """In a thread of its own: a name server that is silent cannot be broken off."""
-        why = ""
         begun = time.monotonic()
         try:
-            for address in addresses(host):
-                try:
-                    with socket.create_connection((address, port), _PATIENCE) as connection:
-                        self._news.put((who, f"at {address} in {time.monotonic() - begun:.1f} s, from "
-                                             f"{connection.getsockname()[0]}", ""))
-                        return
-                except OSError as error:
-                    why = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
-        except ResolveError as error:
-            why = str(error)
-        self._news.put((who, "", why))
+            with connected(addresses(host), port, _PATIENCE) as connection:
+                reached = (f"at {connection.getpeername()[0]} in {time.monotonic() - begun:.1f} s, from "
+                           f"{connection.getsockname()[0]}")
+        except (ResolveError, Unreached, OSError) as error:     # OSError: it stood, and was gone at once
+            self._news.put((who, "", str(error)))
+        else:
+            self._news.put((who, reached, ""))
 
     def wait(self):
         """As of a Worker: it ended well."""

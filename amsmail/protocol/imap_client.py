@@ -9,31 +9,10 @@
 Flight 3 is one if `ahead` says what to take; otherwise SELECT is awaited and the program is asked, Choose.  That is
 allowed (RFC 3501, section 5.5): the server answers a FETCH behind a SELECT in this order, the FETCH changes nothing
 (PEEK), and what it brings counts only after SELECT showed the UIDVALIDITY that the UIDs belong to.  Nothing that
-changes the folder is sent before.  COMPRESS may stand behind the login because neither PLAIN nor LOGIN changes how what
-follows is read (they have no security layer).  Nothing at all is sent after STARTTLS and COMPRESS before their answer
-(RFC 3501, section 6.2.1; RFC 4978, section 3).
+changes the folder is sent before.
 
 A message ends where a fetch gives less than was asked for: RFC822.SIZE is not exact on every server.  It only decides
 how much is asked for at once.
-
-The program sees, where everything goes well (? is a question):
-
-    Ready(known, compressed)            what to remember for the next call's `known`
-    Selected(folder)                    its UIDVALIDITY, UIDNEXT and EXISTS
-    Choose(folder)?                     only if `ahead` is None or for another UIDVALIDITY: a Take
-    MessageBegins(7, 1200, flags)       a small message
-    MessageData(7, 0, b"...")           ... where in the message the octets belong: without gap, in order
-    MessageEnds(7, 1200)?               True: it is safe here, delete it there
-    MessageBegins(8, 300000, flags)     a large one
-    MessageData(8, 0, b"...")
-    MessagePauses(8, 65536, 300000)?    1: its rest comes later, other messages in between
-    MessageBegins(9, ...) ...
-    Covered(10)                         all UIDs below 10 that were to take have been told of
-    MessageGoesOn(8, 65536)             so does a message of an earlier call that `Take.resume` named
-    MessageData(8, 65536, b"...") ...
-    MessageEnds(8, 300000)?
-    Deleted((7, 8), EXPUNGED)           the server said so
-    Closed("")
 
 On the wire, after the login:
 
@@ -49,173 +28,23 @@ On the wire, after the login:
 Of one message only one part is asked for at a time: where the line is slow, Dovecot answers commands that were sent
 ahead in another order.
 
-However the session ends, also by an error of the stream, `unfinished()` says what can go on in the next call.
+What the session is told and tells is in imap_events, how commands are given and answered in imap_session.
 """
 
 from collections import deque
 
-from amsmail.protocol.engine import Event, Misuse, StartTls
-from amsmail.protocol.script import PeerError, ScriptEngine
-from amsmail.wire import imap, sasl
-from amsmail.wire.deflate import DeflateError, Deflater, Inflater
-from amsmail.wire.value import Value
+from amsmail.protocol.engine import Misuse
+from amsmail.protocol.imap_events import (
+    EXPUNGED, FLAGGED, FOLDER, MOVED, TAIL, Choose, Covered, Deleted, Folder, Gone, Known, MessageBegins, MessageData,
+    MessageDiffers, MessageEnds, MessageGoesOn, MessagePauses, NotFetched, Options, Partial, Refused, Selected,
+    SessionFailed, SizeDiffers)
+from amsmail.protocol.imap_session import ImapSession
+from amsmail.protocol.script import PeerError
+from amsmail.wire import imap
 
-# What a session may fail over as a whole.
-NOT_OFFERED, REFUSED, LOGIN, FOLDER = "not-offered", "refused", "login", "folder"
-# What became of messages that the program has (Deleted.how).
-EXPUNGED, FLAGGED, MOVED = "expunged", "flagged", "moved"
-
-TAIL = 64                   # octets that must be the same again where a message goes on
 _FLYING = 32                # fetches of large messages that are sent ahead: few octets, so that no side blocks
 _SET = 1000                 # octets of a set of UIDs: some servers take no command of more than 8000
 _HELD_CAP = 1 << 20         # octets of a text that are held because the server says its UID behind it
-
-
-class Options(Value):
-    """How to fetch.  `deletion`: EXPUNGED (only FLAGGED where the server cannot expunge single messages), FLAGGED,
-    MOVED (to the folder `target`), or '' for never.  `begin`: octets that are asked
-    of every message at first; `spare`: octets that are asked for in addition to what it should have left; `compress`:
-    whether to ask for compression, and `compress_early`: whether without waiting for the answer to the login."""
-
-    __slots__ = ("folder", "deletion", "target", "begin", "spare", "compress", "compress_early")
-    defaults = {"folder": "INBOX", "deletion": EXPUNGED, "target": "", "begin": 1 << 16, "spare": 1 << 18,
-                "compress": True, "compress_early": True}
-
-
-class Known(Value):
-    """What was found at a server: its capabilities before and after logging in, as words with blanks between them."""
-
-    __slots__ = ("before", "after")
-    defaults = {"before": "", "after": ""}
-
-
-class Partial(Value):
-    """What is here of a message: its first `offset` octets, of which `tail` are the last 64 (all, if fewer); `size` is
-    what the server says it has in all, 0 if unknown."""
-
-    __slots__ = ("offset", "tail", "size")
-    defaults = {"size": 0}
-
-
-class Take(Value):
-    """What to do with a folder, in UIDs of its `uidvalidity` (None: whatever it is, for a first call).
-
-    Fetch all from `first` on except those in `without`, or, if `newest` is not None, only the last `newest` messages;
-    fetch `also`; go on with `resume`, {UID: Partial}, which need not be in `without`; delete `delete`, which nobody
-    needs there any more; and say of `watch`, which are to be left there, which are Gone."""
-
-    __slots__ = ("uidvalidity", "first", "without", "newest", "also", "resume", "delete", "watch")
-    defaults = {"first": 1, "without": (), "newest": None, "also": (), "resume": {}, "delete": (), "watch": ()}
-
-
-class Folder(Value):
-    """What SELECT says, 0 for what it does not say.  Without a `uidvalidity` UIDs mean nothing in another session."""
-
-    __slots__ = ("uidvalidity", "uidnext", "exists")
-
-
-class Ready(Event):
-    """Logged in.  `known` is worth remembering; `compressed` says whether both sides deflate."""
-
-    __slots__ = ("known", "compressed")
-
-
-class Selected(Event):
-    """The folder is open."""
-
-    __slots__ = ("folder",)
-
-
-class Choose(Event):
-    """Answer with a Take, for the UIDVALIDITY of `folder`: there was none ahead, or for another one."""
-
-    __slots__ = ("folder",)
-    asks = True
-
-
-class MessageBegins(Event):
-    """A message begins at its first octet.  `size` is what the server says, 0 if unknown, and `flags` are those that it
-    said ahead of the text.  Nothing that came of it before counts."""
-
-    __slots__ = ("uid", "size", "flags")
-
-
-class MessageData(Event):
-    """A piece of it as on the wire, whose first octet is at `offset`."""
-
-    __slots__ = ("uid", "offset", "data")
-
-
-class MessagePauses(Event):
-    """It is larger than what was asked for; `octets` are here, and `size` is what the server says, 0 if unknown.
-    Answer with its rank, the lower the sooner its rest comes (smaller ones first among equals), or None to leave the
-    rest for a later call."""
-
-    __slots__ = ("uid", "octets", "size")
-    asks = True
-
-
-class MessageGoesOn(Event):
-    """The rest comes now; what was here up to `offset` was compared and is the same."""
-
-    __slots__ = ("uid", "offset")
-
-
-class MessageDiffers(Event):
-    """It is not the message that an earlier call began: forget what is here of it.  It is fetched anew."""
-
-    __slots__ = ("uid",)
-
-
-class MessageEnds(Event):
-    """It is complete, with `octets` in all.  Answer True to delete it at the provider: only once it is safe here."""
-
-    __slots__ = ("uid", "octets")
-    asks = True
-
-
-class SizeDiffers(Event):
-    """The server said another size than the message has; comes just before its MessageEnds."""
-
-    __slots__ = ("uid", "said", "octets")
-
-
-class NotFetched(Event):
-    """The server did not give a message, or its rest; `text` says why.  What is here can go on in a later call."""
-
-    __slots__ = ("uid", "text")
-
-
-class Gone(Event):
-    """A message that was to be fetched, to go on or to be watched is no longer there."""
-
-    __slots__ = ("uid",)
-
-
-class Covered(Event):
-    """Of all messages with a UID below `uidnext` that were to be fetched there has been at least the beginning, or
-    NotFetched: the next call's Take.first."""
-
-    __slots__ = ("uidnext",)
-
-
-class Deleted(Event):
-    """The server has expunged, flagged or moved (`how`) messages."""
-
-    __slots__ = ("uids", "how")
-
-
-class Refused(Event):
-    """A command was refused, or the server warns ('*'); the session goes on."""
-
-    __slots__ = ("command", "text")
-
-
-class SessionFailed(Event):
-    """The session cannot be used: `why` is NOT_OFFERED, REFUSED, LOGIN or FOLDER, `text` what the server said.  What is
-    remembered of the server may be wrong: forget it."""
-
-    __slots__ = ("why", "text")
 
 
 class _Message:
@@ -256,27 +85,14 @@ class _Deletion:
         self.copied = copied        # only that yet: the deletion itself must follow
 
 
-class ImapClient(ScriptEngine):
-    """One session.  `starttls` asks for TLS first; `known` is what Ready said in an earlier call; `ahead` is a Take, so
-    that nothing need be asked after SELECT (it cannot have `newest`, which needs EXISTS).  `has_hurried` says whether
-    COMPRESS stood behind the login."""
-
-    has_hurried = False
+class ImapClient(ImapSession):
+    """One session, as ImapSession says; `ahead` is a Take, so that nothing need be asked after SELECT (it cannot have
+    `newest`, which needs EXISTS)."""
 
     def __init__(self, user, password, starttls, options=Options(), known=Known(), ahead=None):
         if ahead is not None and (ahead.newest is not None or ahead.uidvalidity is None and _has_uids(ahead)):
             raise Misuse("what is taken ahead cannot be by number, nor by UID without UIDVALIDITY")
-        self._user, self._password, self._starttls = user, password, starttls
-        self._options, self._known, self._ahead = options, known, ahead
-        self._reader = imap.ResponseReader()
-        self._inflater = self._deflater = None
-        self._capabilities = None       # words in upper case; None while the server has not said them
-        self._last_tag = 0
-        self._commands = {}             # tag -> the verb of a command that was not answered yet
-        self._statuses = {}             # tag -> (verb, Status), until it is asked for
-        self._compressing = None        # the tag of COMPRESS, once it was asked for
-        self._go_ahead = None           # whether the server's go-ahead came; None while there is nothing to wait for
-        self._leaving = False           # LOGOUT was said
+        self._ahead = ahead
         self._folder = Folder(0, 0, 0)
         self._take = None               # None until UIDs may be believed
         self._early = False             # texts came before that
@@ -287,7 +103,7 @@ class ImapClient(ScriptEngine):
         self._flying = deque()          # pieces that were asked for
         self._safe = []                 # UIDs to delete
         self._deleting = deque()
-        super().__init__()
+        super().__init__(user, password, starttls, options, known)
 
     def unfinished(self):
         """{UID: Partial} of the messages that can go on in the next call: all that was handed out of them counts.  None
@@ -297,142 +113,26 @@ class ImapClient(ScriptEngine):
         return {uid: Partial(message.offset, message.tail, message.size)
                 for uid, message in self._open.items() if message.offset}
 
-    # Compression is below everything else
-
-    def receive(self, data):
-        if data and self._inflater is not None:
-            self._inflater.add(data)
-        else:
-            super().receive(data)
-
-    def output(self):
-        data = super().output()
-        return self._deflater.feed(data) if data and self._deflater is not None else data
-
-    def _more(self):
-        piece = b""
-        if self._inflater is not None:
-            try:
-                piece = self._inflater.take()
-            except DeflateError as error:
-                raise PeerError(f"the server's words cannot be read: {error}") from error
-        if piece:
-            self._input.add(piece)
-        else:
-            yield from super()._more()
-
     # The session
 
-    def _script(self):
-        greeting = yield from self._response()
-        if not isinstance(greeting, imap.Status) or greeting.tag != "*":
-            raise PeerError("the server does not greet as an IMAP server")
-        if greeting.condition not in (imap.OK, imap.PREAUTH):
-            yield SessionFailed(REFUSED, greeting.text)
-            return
-        yield from self._remark(greeting)
-        if (yield from self._come_in(greeting.condition == imap.PREAUTH)):
-            yield Ready(*(yield from self._get_ready()))
-            if (yield from self._fetch_beginnings()):
-                yield from self._fetch_rest()
-                yield from self._delete_and_leave()
-        if not self._leaving:
-            self._log_out()
+    def _work(self):
+        if (yield from self._fetch_beginnings()):
+            yield from self._fetch_rest()
+            yield from self._delete_and_leave()
 
-    def _come_in(self, preauth):
-        if self._starttls:
-            if preauth:
-                yield SessionFailed(NOT_OFFERED, "the server logged us in before TLS could begin")
-                return False
-            status = yield from self._ask("STARTTLS")
-            if not status.ok:
-                yield SessionFailed(NOT_OFFERED,
-                                    f"STARTTLS was refused, and nothing is sent in the clear: {status.text}")
-                return False
-            self._input.clear()         # nothing said before the handshake counts after it (RFC 3501, section 6.2.1)
-            self._capabilities = None
-            yield StartTls()
-        return preauth or (yield from self._log_in())
+    def _heard(self, response):
+        if isinstance(response, imap.Streaming) or response.name == "FETCH":
+            yield from self._fetch_response(response)
+        elif response.name == "EXISTS" and response.number is not None:
+            self._folder = self._folder.but(exists=response.number)
 
-    def _log_in(self):
-        remembered = self._capabilities is None and self._known.before != ""
-        if remembered:
-            self._capabilities = _words(self._known.before)
-        status = yield from self._authenticate()
-        if remembered and not self._compressing and (status is None or status.condition == imap.BAD):
-            self._capabilities = None       # the server may have changed since then
-            status = yield from self._authenticate()
-        if status is None:
-            yield SessionFailed(NOT_OFFERED, "the server offers no way to log in that is known here")
-            return False
-        if not status.ok:
-            yield SessionFailed(LOGIN, status.text)
-        return status.ok
-
-    def _authenticate(self):
-        """The server's answer to logging in; None if it offers no way."""
-        if self._capabilities is None:
-            yield from self._ask("CAPABILITY")
-        offered = self._capabilities or set()
-        self._known = self._known.but(before=" ".join(sorted(offered)))
-        self._capabilities = None           # there are others after the login; many servers say them with its answer
-        response = sasl.plain_message(self._user, self._password)
-        if "AUTH=PLAIN" in offered and offered & {"SASL-IR", "IMAP4REV2"}:
-            tag = self._command(f"AUTHENTICATE PLAIN {response}")
-            self._compress_early()
-        elif "LOGINDISABLED" not in offered:
-            return (yield from self._say_login(offered))
-        elif "AUTH=PLAIN" in offered:
-            tag = self._command("AUTHENTICATE PLAIN")
-        else:
-            return None
-        for answer in (response, "*"):      # a server that asks again has not understood
-            if (yield from self._may_go_ahead(tag)):
-                self._send(answer.encode() + b"\r\n")
-        return (yield from self._result(tag))
-
-    def _say_login(self, offered):
-        unasked = imap.HIGHEST if "LITERAL+" in offered else 4096 if offered & {"LITERAL-", "IMAP4REV2"} else 0
-        first, *others = imap.fragments(
-            ["LOGIN ", imap.String(self._user), " ", imap.String(self._password), "\r\n"], unasked)
-        tag = self._begin("LOGIN", first)
-        if not others:
-            self._compress_early()
-        for octets in others:
-            if (yield from self._may_go_ahead(tag)):
-                self._send(octets)
-        return (yield from self._result(tag))
-
-    def _compress_early(self):
-        if self._options.compress_early and self._may_compress(_words(self._known.after)):
-            self._compressing = self._command("COMPRESS DEFLATE")
-            self.has_hurried = True
-
-    def _may_compress(self, offered):
-        return self._options.compress and "COMPRESS=DEFLATE" in offered
-
-    def _get_ready(self):
-        """(what is worth remembering of the server, whether both sides deflate)."""
-        if self._capabilities is None and self._known.after:
-            self._capabilities = _words(self._known.after)
-        if self._capabilities is None:
-            yield from self._ask("CAPABILITY")
-        offered = self._capabilities or set()
-        known = self._known.but(after=" ".join(sorted(offered)))
-        if "IMAP4REV2" in offered:          # it has these in itself (RFC 9051, appendix E)
-            offered |= {"UIDPLUS", "MOVE"}
-        self._capabilities = offered
-        if not self._compressing:
-            if not self._may_compress(offered):
-                return known, False
-            self._compressing = self._command("COMPRESS DEFLATE")
-        status = yield from self._result(self._compressing)
-        if not status.ok:
-            yield Refused("COMPRESS", status.text)
-            return known, False
-        self._inflater, self._deflater = Inflater(), Deflater()
-        self._inflater.add(self._input.take(len(self._input)))      # what came behind the answer is deflated
-        return known, True
+    def _note(self, status):
+        super()._note(status)
+        if status.code in ("UIDVALIDITY", "UIDNEXT"):
+            number = imap.number(status.argument) or 0
+            if status.code == "UIDVALIDITY" and self._take is not None and number != self._folder.uidvalidity:
+                raise PeerError("the server changed the folder's UIDVALIDITY in the middle of the session")
+            self._folder = self._folder.but(**{status.code.lower(): number})
 
     # Everything new, at least its beginning
 
@@ -467,6 +167,7 @@ class ImapClient(ScriptEngine):
         return True
 
     def _begin_take(self, take):
+        """The folder's UIDs may be believed: from now on what comes counts."""
         if take.uidvalidity not in (None, self._folder.uidvalidity):
             raise Misuse("what to take is for another UIDVALIDITY")
         self._take = take
@@ -495,6 +196,8 @@ class ImapClient(ScriptEngine):
     # The rest of what is large
 
     def _fetch_rest(self):
+        """Fetches what is left of each message that is to be had in this session, several ahead, and deletes meanwhile
+        what is safe here."""
         wanted = [message for message in self._open.values() if message.rank is not None]
         self._queue.extend(sorted(wanted, key=lambda message: (message.rank, message.left)))
         while self._queue or self._flying:
@@ -519,6 +222,7 @@ class ImapClient(ScriptEngine):
             self._flying.append(_Piece(message, origin, length, tag))
 
     def _piece_answered(self, piece, status):
+        """The command that asked for a piece has its answer: if no octets came, the message is not to be had."""
         message = piece.message
         if message.over:
             return
@@ -565,6 +269,7 @@ class ImapClient(ScriptEngine):
             yield from self._piece_ends(piece, items)
 
     def _hold(self, response):
+        """The whole of a text whose UID the server says behind it."""
         if response.size > _HELD_CAP:
             raise PeerError(f"the server gave {response.size} octets without saying of which message")
         held = bytearray()
@@ -575,6 +280,7 @@ class ImapClient(ScriptEngine):
         return bytes(held)
 
     def _stream(self, piece):
+        """Hands a text out as it comes; of one that nobody asked for (None) nothing."""
         while self._reader.left:
             data = self._reader.text(self._input)
             if not data:
@@ -610,6 +316,7 @@ class ImapClient(ScriptEngine):
         return asked
 
     def _came(self, piece, data):
+        """Octets of a piece are here: those that must be the same again are compared, the others handed out."""
         message = piece.message
         piece.came += len(data)
         if message.overlap:
@@ -626,6 +333,7 @@ class ImapClient(ScriptEngine):
         yield MessageData(message.uid, offset, data)
 
     def _tell(self, message):
+        """Tells that a message begins or goes on, before the first of its octets."""
         if not message.told:
             message.told = True
             if message.offset:
@@ -634,6 +342,7 @@ class ImapClient(ScriptEngine):
                 yield MessageBegins(message.uid, message.size, message.flags)
 
     def _piece_ends(self, piece, items):
+        """No more will come of a piece: the message differs, has more than was asked for, or is complete."""
         message, uid = piece.message, piece.message.uid
         piece.answered = True
         message.size = imap.number(items.get("RFC822.SIZE")) or message.size
@@ -680,7 +389,8 @@ class ImapClient(ScriptEngine):
                 _Deletion(uids, sets, self._flag(sets, expunges), EXPUNGED if expunges else FLAGGED))
 
     def _flag(self, sets, expunge):
-        """Never a plain EXPUNGE: it would take what others flagged."""
+        """Marks messages as deleted, and expunges them if that is wanted; gives the commands' tags.
+        Never a plain EXPUNGE: it would take what others flagged."""
         tags = []
         for uids in sets:
             tags.append(self._command(f"UID STORE {uids} +FLAGS.SILENT (\\Deleted)"))
@@ -713,118 +423,6 @@ class ImapClient(ScriptEngine):
         yield from self._collect(wait=True)
         if logout and under_way:        # its answer comes with those
             yield from self._good_bye(logout)
-
-    def _good_bye(self, tag):
-        """Takes the answer to LOGOUT, if one comes: nothing depends on it."""
-        try:
-            self.is_answered = (yield from self._result(tag)).ok
-        except PeerError:
-            pass
-
-    def _log_out(self):
-        self._leaving = True
-        return self._command("LOGOUT")
-
-    # Commands and responses
-
-    def _ask(self, command):
-        """The Status that a command is answered with."""
-        return (yield from self._result(self._command(command)))
-
-    def _command(self, *parts):
-        """Sends a command without waiting; gives its tag.  Strings in it must need no literal."""
-        (octets,) = imap.fragments([*parts, "\r\n"], 0)
-        verb = parts[0].removeprefix("UID ").partition(" ")[0]
-        return self._begin(verb, octets)
-
-    def _begin(self, verb, octets):
-        self._last_tag += 1
-        tag = f"a{self._last_tag}"
-        self._commands[tag] = verb
-        self._send(tag.encode() + b" " + octets)
-        return tag
-
-    def _result(self, tag):
-        _, status = yield from self._answer_to(tag)
-        return status
-
-    def _answer_to(self, tag):
-        """(verb, Status) of a command, once it is answered."""
-        while tag not in self._statuses:
-            yield from self._listen()
-        return self._statuses.pop(tag)
-
-    def _results(self, tags):
-        """OK, or of the answers that were not the last one's condition."""
-        worst = imap.OK
-        for tag in tags:
-            verb, status = yield from self._answer_to(tag)
-            if not status.ok:
-                worst = status.condition
-                yield Refused(verb, status.text)
-        return worst
-
-    def _may_go_ahead(self, tag):
-        """Waits for the server to ask for more of a command; False if it answered instead."""
-        self._go_ahead = False
-        while not self._go_ahead and tag in self._commands:
-            yield from self._listen()
-        went, self._go_ahead = self._go_ahead, None
-        return went
-
-    def _listen(self):
-        """Takes the server's next response."""
-        response = yield from self._response()
-        if isinstance(response, imap.Streaming) or isinstance(response, imap.Data) and response.name == "FETCH":
-            yield from self._fetch_response(response)
-        elif isinstance(response, imap.Data):
-            if response.name == "CAPABILITY":
-                self._capabilities = {word.upper() for word in response.values if isinstance(word, str)}
-            elif response.name == "EXISTS" and response.number is not None:
-                self._folder = self._folder.but(exists=response.number)
-        elif isinstance(response, imap.GoAhead):
-            if self._go_ahead is not False:
-                raise PeerError("the server asks for more of a command that was complete")
-            self._go_ahead = True
-        elif response.tag == "*":
-            yield from self._remark(response)
-        elif response.tag in self._commands:
-            self._note(response)
-            self._statuses[response.tag] = self._commands.pop(response.tag), response
-        else:
-            raise PeerError(f"the server answers a command that was not given: {response.tag[:20]!r}")
-
-    def _remark(self, status):
-        self._note(status)
-        if status.condition == imap.BYE:
-            if not self._leaving:
-                raise PeerError(f"the server closes the session: {status.text}")
-        elif status.condition in (imap.NO, imap.BAD) or status.code == "ALERT":
-            yield Refused("*", status.text)
-
-    def _note(self, status):
-        """What a response code says."""
-        if status.code == "CAPABILITY":
-            self._capabilities = _words(status.argument)
-        elif status.code in ("UIDVALIDITY", "UIDNEXT"):
-            number = imap.number(status.argument) or 0
-            if status.code == "UIDVALIDITY" and self._take is not None and number != self._folder.uidvalidity:
-                raise PeerError("the server changed the folder's UIDVALIDITY in the middle of the session")
-            self._folder = self._folder.but(**{status.code.lower(): number})
-
-    def _response(self):
-        while True:
-            try:
-                response = self._reader.next(self._input)
-            except imap.ImapError as error:
-                raise PeerError(f"the server's words make no sense: {error}") from error
-            if response is not None:
-                return response
-            yield from self._more()
-
-
-def _words(text):
-    return set(text.upper().split())
 
 
 def _uid(items):

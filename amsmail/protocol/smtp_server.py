@@ -44,11 +44,13 @@ LEGAL = {
 class Settings(Value):
     """What this server offers: `hostname`; `size`, `recipients`, `errors`, the limits; `starttls`, whether there is a
     certificate; `secure`, whether TLS is on from the start; `cleartext_login`, whether this client may log in without
-    TLS; `login_required`, whether MAIL needs a login (a submission port, RFC 6409, section 4.3)."""
+    TLS; `login_required`, whether MAIL needs a login (a submission port, RFC 6409, section 4.3); `trusted`, whether
+    this client's mail may have a priority above 0 without a login (RFC 6710, section 4.1)."""
 
-    __slots__ = ("hostname", "size", "recipients", "errors", "starttls", "secure", "cleartext_login", "login_required")
+    __slots__ = ("hostname", "size", "recipients", "errors", "starttls", "secure", "cleartext_login", "login_required",
+                 "trusted")
     defaults = {"size": 20_000_000, "recipients": 100, "errors": 20, "starttls": False, "secure": False,
-                "cleartext_login": False, "login_required": False}
+                "cleartext_login": False, "login_required": False, "trusted": False}
 
 
 class Login(Event):
@@ -108,6 +110,45 @@ class Refused(Event):
     """A command was refused: for the log.  `command` is the line as the client sent it, without arguments of AUTH."""
 
     __slots__ = ("command", "reply")
+
+
+class _Body:
+    """A message's body while it comes, of at most `most` octets, with CRLF line ends and without dot-stuffing."""
+
+    def __init__(self, most):
+        self.is_dropped = False     # on the way, for a fault; the reply waits for the body's end
+        self._most = most
+        self._size = 0
+        self._tail = b"\r\n"        # its last two octets; none of it needs no line end
+        self._scanner = BareScanner()
+
+    def feed(self, data):
+        self._size += len(data)
+        self._tail = (self._tail + data)[-2:]
+        self._scanner.feed(data)
+
+    @property
+    def fault(self):
+        """What it is refused with, as far as it came: (code, status, text), None if nothing is wrong.  Of two faults it
+        is always the same that is told, in whatever pieces they came."""
+        return self._fault(self._scanner.found)
+
+    @property
+    def fault_at_end(self):
+        """The same of a body that is complete."""
+        return self._fault(self._scanner.found_at_end)
+
+    @property
+    def lacks_line_end(self):
+        """Whether its last line has none: only BDAT can send such a body."""
+        return self._tail != b"\r\n"
+
+    def _fault(self, bare):
+        if bare:
+            return _BARE
+        if self._size > self._most:
+            return 552, "5.3.4", f"At most {self._most} octets a message here"
+        return None
 
 
 def refusal(hostname, reason):
@@ -208,9 +249,10 @@ class SmtpServer(Engine):
             self._fail(*self._chunk_refusal)
         elif self._chunk_last:
             self._end_body()
-        elif self._dropped:
+        elif self._body.is_dropped:
+            fault = self._body.fault
             self._reset()
-            self._fail(*self._fault(self._scanner.found))
+            self._fail(*fault)
         else:
             self._reply(250, "2.0.0", f"{self._chunk_size} octets received")
         return True
@@ -280,8 +322,14 @@ class SmtpServer(Engine):
             return
         self._envelope = Envelope(address, (), body=given.get("BODY", ""), smtputf8=given.get("SMTPUTF8", False),
                                   ret=given.get("RET", ""), envid=given.get("ENVID", ""), user=self._user,
-                                  priority=given.get("MT-PRIORITY", ""))
+                                  priority=self._granted(given.get("MT-PRIORITY", "")))
+        self._is_lowered = self._envelope.priority != given.get("MT-PRIORITY", "")
         self._emit(MayUse(address, given.get("SIZE", 0), self._user))
+
+    def _granted(self, priority):
+        """The priority that a message gets whose client asks for this one.  Strangers get none above 0 (RFC 6710,
+        section 4.1): else they would say what is urgent here."""
+        return priority if self._user or self._settings.trusted or int(priority or 0) <= 0 else "0"
 
     def _rcpt(self, argument):
         found = self._path_and_parameters(argument, "TO:", parameters.RCPT, "5.1.3")
@@ -424,61 +472,41 @@ class SmtpServer(Engine):
 
     # Bodies
 
-    def _begin_body(self):
-        self._scanner = BareScanner()
-        self._body_size = 0
-        self._body_tail = b"\r\n"
-        self._dropped = False       # whether the body was dropped on the way; the reply waits for its end
-
     def _body_data(self, data):
-        self._body_size += len(data)
-        self._scanner.feed(data)
-        if self._dropped or not data:
+        self._body.feed(data)
+        if self._body.is_dropped or not data:
             return
-        fault = self._fault(self._scanner.found)
-        if fault:
+        if fault := self._body.fault:
             self._drop_body(fault)
         else:
-            self._body_tail = (self._body_tail + data)[-2:]
             self._emit(BodyData(data))
 
-    def _fault(self, bare):
-        """What the body as far as it came is refused with, None if nothing is wrong.  Of two faults it is always the
-        same that is told, in whatever pieces they came."""
-        if bare:
-            return _BARE
-        if self._body_size > self._settings.size:
-            return 552, "5.3.4", f"At most {self._settings.size} octets a message here"
-        return None
-
     def _drop_body(self, fault):
-        self._dropped = True
+        self._body.is_dropped = True
         self._emit(DropBody(fault[2]))
 
     def _end_body(self):
         self._read = self._read_command
-        fault = self._fault(self._scanner.found_at_end)
-        if fault:
-            if not self._dropped:
+        if fault := self._body.fault_at_end:
+            if not self._body.is_dropped:
                 self._drop_body(fault)
             self._reset()
             self._fail(*fault)
             return
-        completed = self._body_tail != b"\r\n"
+        completed = self._body.lacks_line_end
         if completed:
             self._emit(BodyData(b"\r\n"))
         self._emit(EndBody(completed))
 
     def _abandon(self, why):
         """Ends the transaction, if there is one, without a message."""
-        if self._state == "chunks" and not self._dropped:
+        if self._state == "chunks" and not self._body.is_dropped:
             self._emit(DropBody(why))
         self._reset()
 
     def _reset(self):
         self._state = "ready" if self._helo else "fresh"
-        self._envelope = self._candidate = None
-        self._dropped = False
+        self._envelope = self._candidate = self._body = None
 
     # Answers
 
@@ -506,7 +534,7 @@ class SmtpServer(Engine):
             self._refuse(refusal)
         else:
             self._state = "mail"
-            self._reply(250, "2.1.0", "Sender ok")
+            self._reply(*_LOWERED if self._is_lowered else _SENDER_OK)
 
     def _recipient_answered(self, refusal):
         if refusal:
@@ -525,7 +553,7 @@ class SmtpServer(Engine):
             else:
                 self._chunk_refusal = (refusal.code, refusal.status, refusal.text)
             return
-        self._begin_body()
+        self._body = _Body(self._settings.size)
         self._state = "chunks"      # for DATA too: a body is open, and a lost connection must drop it
         if is_data:
             self._decoder = DotDecoder()
@@ -543,6 +571,8 @@ class SmtpServer(Engine):
             self._refuse(reply)
 
 
+_SENDER_OK = (250, "2.1.0", "Sender ok")
+_LOWERED = (250, "2.3.6", "0 is the priority of this message: a higher one needs a login")
 _BARE = (550, "5.6.0", "A CR or LF alone in the message: lines end with CRLF")
 
 _OUT_OF_ORDER = {

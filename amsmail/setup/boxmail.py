@@ -30,14 +30,29 @@ class BoxBusy(Exception):
 def strays(site):
     """{name: how many messages} of the drop boxes in the spool that mail.cfg has no box for, as far as there are any.
     Raises SpoolError, OSError."""
-    folder = os.path.join(site.spool, "boxes")
-    if not os.path.isdir(folder):
+    return _strays(site.spool, site.hostname, site.boxes)
+
+
+def strays_beside(path):
+    """The same by the mail.cfg at `path`, whatever is wrong in it.  Raises ConfigError, SpoolError, OSError."""
+    draft = Draft(path)
+    return _strays(_folder(draft), draft.value(_HOSTNAME), draft.names("boxes"))
+
+
+def _strays(folder, host, boxes):
+    above = os.path.join(folder, "boxes")
+    if not _is_spool(folder) or not os.path.isdir(above):
         return {}
-    spool = Spool(site.spool, site.hostname)
-    names = (name for name in sorted(set(os.listdir(folder)) - set(site.boxes))
-             if not rules.name_problem("boxes", name) and os.path.isdir(os.path.join(folder, name)))
+    spool = Spool(folder, host)
+    names = (name for name in sorted(set(os.listdir(above)) - set(boxes))
+             if not rules.name_problem("boxes", name) and os.path.isdir(os.path.join(above, name)))
     found = {name: len(spool.box(name).list()) for name in names}
     return {name: count for name, count in found.items() if count}
+
+
+def _is_spool(folder):
+    """Whether there is a spool already: who only looks must not make one."""
+    return os.path.exists(os.path.join(folder, "format"))
 
 
 def waiting(path, name):
@@ -45,7 +60,7 @@ def waiting(path, name):
     OSError."""
     draft = Draft(path)
     folder = _folder(draft)
-    if not os.path.isdir(os.path.join(folder, "boxes", name)):
+    if not _is_spool(folder) or not os.path.isdir(os.path.join(folder, "boxes", name)):
         return 0
     with of_owner(folder):
         return len(Spool(folder, draft.value(_HOSTNAME)).box(name).list())

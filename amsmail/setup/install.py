@@ -11,13 +11,18 @@ import shlex
 import sys
 
 from amsmail import __version__
-from amsmail.setup.installing import plan, platforms, rivals, services, software
+from amsmail.setup.installing import plan, platforms, rivals, services, software, starting
 from amsmail.setup.installing.machine import Machine, Trouble
 from amsmail.setup.installing.record import Record
 from amsmail.site import libraries
 from amsmail.site.config_error import ConfigError
 from amsmail.site.exits import CONFIG, NOPERM, OK, TEMPFAIL, UNAVAILABLE, USAGE
+from amsmail.site.ports import REGISTERED, written
+from amsmail.store.locks import Busy
 
+# What --undo may leave without having failed, by its kind: it holds mail, or what a person wrote, or belongs to those.
+_MAY_STAY = ("folder", "filled", "file", "account")
+_OWNERS = ("/etc/passwd", "/etc/group")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -38,7 +43,7 @@ def _options():
                         help="the mail.cfg to start with (default: none; mailcfg makes one)")
     parser.add_argument("--service", choices=services.NAMES, help="what starts the servers (default: what is there)")
     parser.add_argument("--port", metavar="SERVICE=NUMBER", action="append", default=[], type=_port,
-                        help=f"another port than {' '.join(f'{name}={port}' for name, port in services.PORTS.items())}")
+                        help=f"another port than {written(REGISTERED)}")
     parser.add_argument("--replace-mail-server", action="store_true",
                         help="stop and disable the mail server that serves our ports now")
     parser.add_argument("--root", metavar="DIR", type=_folder,
@@ -55,8 +60,8 @@ def _folder(text):
 
 def _port(text):
     service, _, port = text.partition("=")
-    if service not in services.PORTS or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise argparse.ArgumentTypeError(f"expected one of {', '.join(services.PORTS)}, = and a number, found {text}")
+    if service not in REGISTERED or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise argparse.ArgumentTypeError(f"expected one of {', '.join(REGISTERED)}, = and a number, found {text}")
     return service, int(port)
 
 
@@ -68,7 +73,7 @@ def main(arguments, _config=None):
     if options.purge and not options.undo:
         parser.error("--purge goes with --undo")
     try:
-        code = _undo(options) if options.undo else _install(options)
+        code = _run(options)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -81,22 +86,29 @@ def main(arguments, _config=None):
         return _fail(CONFIG, "\n".join(error.problems), "Nothing was done.")
     except Trouble as error:
         return _fail(UNAVAILABLE, error, "Nothing was done.")
+    except Busy:
+        return _fail(TEMPFAIL, "Another amsmail-install is at work here: run this again when it has ended.",
+                     "Nothing was done.")
     except KeyboardInterrupt:
-        return _fail(TEMPFAIL, "", "Interrupted. Run it again to go on, or with --undo to take it back.")
+        return _fail(TEMPFAIL, "Interrupted. Run it again to go on, or with --undo to take it back.")
 
 
-def _install(options):
+def _run(options):
+    platform = options.service or ("" if options.root else platforms.here())
+    machine = Machine(options.root, platforms.places(platform).state)
+    action = _undo if options.undo else _install
+    if options.dry_run or not machine.may_change():
+        return action(options, machine, Record(machine))
+    with machine.alone():       # from the reading of the record on
+        return action(options, machine, Record(machine))
+
+
+def _install(options, machine, record):
     if not (software.CHECKOUT / "setup.cfg").is_file():
         raise Trouble("This is the installed copy, which can only --undo. To install, repair or renew, start "
                       "scripts/install in the unpacked archive.")
-    machine, record, choice = _chosen(options)
-    disabled = _rivals(machine, record, choice, options.replace_mail_server)
-    plan.check_spool(machine, choice, record)
-    if machine.real and not platforms.here():
-        software.check_reachable(software.interpreter(), machine.systemd_runs())
-    steps, notes = plan.steps(machine, choice, disabled)
-    for piece in (piece for _, pieces in steps for piece in pieces):
-        machine.check_inside(piece.path)
+    choice = _chosen(options, machine, record)
+    steps, notes = _planned(options, machine, record, choice)
     missing = _show(machine, record, choice, steps)
     notes += _site_notes(machine, choice, options)
     if not missing:
@@ -105,68 +117,63 @@ def _install(options):
     if options.dry_run:
         _say(notes)
         return OK
-    if not machine.may_change():
-        return _fail(NOPERM, "This needs root: it makes a user, writes below /etc and /usr/local, and starts services.",
-                     f"Run it as root, or with sudo: sudo {_again()}",
-                     "Or look at what it would make: --root DIR")
-    if not options.yes and not _agreed():
-        return _fail(TEMPFAIL, "", "Nothing was done. (--yes installs without a question.)")
-    sys.stdout.flush()          # the plan is to be seen before it is done
-    record.choose({"service": choice.service, "ports": choice.ports})
-    for words, pieces in steps:
-        try:
-            record.do(pieces)
-        except (Trouble, OSError) as error:
-            return _fail(TEMPFAIL, f"It failed at: {words}", error,
-                         "Run it again to go on, or with --undo to take it back.")
-    library = next(piece.path for _, pieces in steps for piece in pieces if isinstance(piece, software.Library))
-    record.forget_libraries(library)
-    print("Done.")
-    _say(notes)
-    return OK
+    return _stopped(options, machine, "Or look at what it would make: --root DIR") or _done(
+        record, choice, steps, notes)
 
 
-def _machine(options):
-    """The Machine and its Record, which lies where its platform wants it."""
-    platform = options.service or ("" if options.root else platforms.here())
-    machine = Machine(options.root, platforms.PLACES.get(platform, platforms.UNIX).state)
-    return machine, Record(machine)
-
-
-def _chosen(options):
-    """The Machine, its Record and the Choice, of the options, the installation that is there, and what is found."""
-    machine, record = _machine(options)
+def _chosen(options, machine, record):
+    """The Choice, of the options, the installation that is there, and what is found.  Raises Trouble and
+    ConfigError."""
     before = record.choice
     if before and options.service and options.service != before["service"]:
         raise Trouble(f"amsmail is installed here with {before['service']}: take it away by --undo first, then install "
                       f"it with {options.service}. Mail and mail.cfg stay where they are.")
-    service = before.get("service") or options.service or services.choose(machine)
-    ports = {**services.PORTS, **before.get("ports", {}), **dict(options.port)}
+    service = before.get("service") or options.service or starting.choose(machine)
+    ports = {**REGISTERED, **before.get("ports", {}), **dict(options.port)}
     if len(set(ports.values())) < len(ports):
         raise Trouble("two services cannot have the same port")
-    if options.config:
-        if os.path.exists(options.config) and not os.path.isfile(options.config):
-            raise Trouble(f"{options.config} is no file")       # a pipe could be read but once, and be waited for
-        from amsmail.site import config_file        # on demand: --undo needs no library of others
-        config_file.read(os.path.abspath(options.config))
-        with open(options.config, "rb") as f:
-            config = f.read()
-    else:
-        config = b""
-    return machine, record, plan.Choice(service, ports, config)
+    return plan.Choice(service, ports, _mail_cfg(options.config))
+
+
+def _mail_cfg(path):
+    """The octets of the mail.cfg to start with, b"" for none.  Raises Trouble and ConfigError."""
+    if not path:
+        return b""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise Trouble(f"{path} is no file")         # a pipe could be read but once, and be waited for
+    from amsmail.site import config_file            # on demand: --undo needs no library of others
+    config_file.read(os.path.abspath(path))
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def _planned(options, machine, record, choice):
+    """The steps, and notes for a person: see plan.steps().  Raises Trouble where something is in the way."""
+    disabled = _rivals(machine, record, choice, options.replace_mail_server)
+    plan.check_spool(machine, choice, record)
+    if machine.real and not platforms.here():
+        software.check_reachable(software.interpreter(), machine.systemd_runs())
+    steps, notes = plan.steps(machine, choice, disabled)
+    # All is inside the root, before the first is made: the pieces, and the tables that say whose they are.
+    for path in (*_OWNERS, *(piece.path for piece in _pieces(steps))):
+        machine.path(path)
+    return steps, notes
+
+
+def _pieces(steps):
+    return [piece for _, pieces in steps for piece in pieces]
 
 
 def _rivals(machine, record, choice, replace):
     """The names of the mail servers to disable.  Raises Trouble where there are some and that was not told."""
-    own = {name for server in services.BY_PID_FILE.values() for name in server.processes}
+    own = {name for server in starting.BY_PID_FILE.values() for name in server.processes}
     if record.choice:
         own |= {"systemd", "amsd"}
     found = rivals.find(machine, choice.ports, own)
-    stopping = {rival.service for rival in found if rival.service}
     if found and not (replace and all(rival.service for rival in found)):
         lines = [f"  {rival.what}: {rival.remedy}" for rival in found]
         raise Trouble("\n".join(["There is another mail server here, which would be in the way:", *lines]))
-    return sorted(stopping)
+    return sorted({rival.service for rival in found})
 
 
 def _show(machine, record, choice, steps):
@@ -185,7 +192,8 @@ def _show(machine, record, choice, steps):
 
 
 def _site_notes(machine, choice, options):
-    path = f"{plan.places(choice).etc}/mail.cfg"
+    """What there is to say about mail.cfg."""
+    path = f"{platforms.places(choice.service).etc}/mail.cfg"
     if machine.has(path):
         return [f"{path} was there and stays; {options.config} was not used."] if options.config else []
     if options.config:
@@ -194,35 +202,66 @@ def _site_notes(machine, choice, options):
             f"links; they write {path}.  Until then no mail is taken."]
 
 
-def _undo(options):
-    machine, record = _machine(options)
+def _done(record, choice, steps, notes):
+    """Does the steps; gives the exit code."""
+    record.choose({"service": choice.service, "ports": choice.ports})
+    for words, pieces in steps:
+        try:
+            record.do(pieces)
+        except (Trouble, OSError) as error:
+            return _fail(TEMPFAIL, f"It failed at: {words}", error,
+                         "Run it again to go on, or with --undo to take it back.")
+    library, = (piece.path for piece in _pieces(steps) if isinstance(piece, software.Library))
+    record.forget_libraries(library)
+    print("Done.")
+    _say(notes)
+    return OK
+
+
+def _undo(options, machine, record):
     entries = record.entries
     for entry in entries:
-        machine.check_inside(entry["path"])
+        machine.path(entry["path"])     # all is inside the root, before the first is taken away
     if not entries:
         if not options.dry_run and machine.may_change():
             record.sweep()
         print("Nothing to do: there is no record of an installation here.")
         return OK
+    _show_undo(entries, options.purge)
+    if options.dry_run:
+        return OK
+    return _stopped(options, machine) or _undone(record, options.purge)
+
+
+def _show_undo(entries, purge):
     print("This takes away, and puts back what was there before:")
     for entry in reversed(entries):
         if entry["kind"] != "folder" or entry.get("made"):
             print(f"  {entry['kind']:<12} {entry['path']}")
-    print("With all mail and mail.cfg." if options.purge else
+    print("With all mail and mail.cfg." if purge else
           "What is in the spool stays, and so does a mail.cfg that was changed (--purge takes them too).")
-    if options.dry_run:
-        return OK
-    if not machine.may_change():
-        return _fail(NOPERM, f"This needs root: sudo {_again()}")
-    if not options.yes and not _agreed():
-        return _fail(TEMPFAIL, "", "Nothing was done. (--yes does it without a question.)")
-    sys.stdout.flush()
-    staying, told = record.undo(options.purge)
+
+
+def _undone(record, purge):
+    """Takes all away; gives the exit code."""
+    staying, told = record.undo(purge)
     left = [entry["path"] for entry, _ in staying]
+    # Why a folder stays is said once, of the innermost.
     _say(told + [why for entry, why in staying if not any(path.startswith(entry["path"] + "/") for path in left)])
-    failed = [entry for entry, _ in staying if entry["kind"] not in ("folder", "filled", "file", "account")]
+    failed = [entry for entry, _ in staying if entry["kind"] not in _MAY_STAY]
     print("Done." if not failed else "Not all could be taken back. Run it again when that is mended.")
     return TEMPFAIL if failed else OK
+
+
+def _stopped(options, machine, *advice):
+    """The exit code with which this ends before anything is changed, OK to go on."""
+    if not machine.may_change():
+        return _fail(NOPERM, "This needs root: it changes users and services, and writes below /etc and /usr/local.",
+                     f"Run it as root, or with sudo: sudo {_again()}", *advice)
+    if not options.yes and not _agreed():
+        return _fail(TEMPFAIL, "Nothing was done. (--yes does it without a question.)")
+    sys.stdout.flush()          # what is to be done is seen before it is
+    return OK
 
 
 def _agreed():
@@ -240,7 +279,7 @@ def _say(notes):
 
 
 def _fail(code, *lines):
-    print(*(line for line in map(str, lines) if line), sep="\n", file=sys.stderr)
+    print(*lines, sep="\n", file=sys.stderr)
     return code
 
 

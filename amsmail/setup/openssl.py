@@ -1,4 +1,5 @@
-"""A certificate of this site's own, for the mail programs on board: made by openssl(1)."""
+"""A certificate of this site's own, for the mail programs on board, made by openssl(1).  Here it is octets; into which
+files it goes, and that mail.cfg names these, is for program/certificates."""
 
 import hashlib
 import os

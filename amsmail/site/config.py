@@ -30,8 +30,9 @@ class Site:
     calls: {'use', 'schedule', 'urgent_from'}.
     """
 
-    def __init__(self, path, data):
+    def __init__(self, path, data, identity=None):
         self.path = path
+        self.identity = identity        # of the file that it was made from: see current()
         self.hostname = data["site"]["hostname"]
         self.spool = data["site"]["spool"]
         self.postmaster = data["site"]["postmaster"]
@@ -63,7 +64,16 @@ def load(path):
         from amsmail.site import config_file
         data = config_file.read(path)
         _write_compiled(path, identity, data)
-    return Site(path, data)
+    return Site(path, data, identity)
+
+
+def current(site):
+    """The Site as mail.cfg says it now: `site` itself while that is the very file that it was made from, and also where
+    it is gone or wrong now: what began under a good one may end under it."""
+    try:
+        return site if _identity(site.path) == site.identity else load(site.path)
+    except (OSError, ConfigError):
+        return site
 
 
 def _identity(path):
@@ -82,7 +92,7 @@ def _compiled_path(path):
 
 
 def _stamp(path, identity):
-    return (__version__, sys.implementation.cache_tag, path, identity)
+    return (__version__, __file__, sys.implementation.cache_tag, path, identity)
 
 
 def _read_compiled(path, identity):

@@ -4,6 +4,7 @@ ConfigObj reads it with interpolation and list values off: passwords hold `%` an
 file, line, key, what was found and what is expected; the line numbers come from an index of keys of our own (layout).
 """
 
+import contextlib
 import os
 
 from configobj import ConfigObj, ConfigObjError, get_extra_values
@@ -58,33 +59,28 @@ def expected(keys, text):
     return ""
 
 
-class _open_errors:
-    """Turns what opening the file may raise into ConfigError."""
-
-    def __init__(self, path):
-        self._path = path
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, _type, error, _traceback):
-        if isinstance(error, OSError):
-            raise ConfigError([f"{self._path}: cannot be read or written: {error.strerror}"]) from error
-        if isinstance(error, UnicodeDecodeError):
-            line = error.object.count(b"\n", 0, error.start) + 1
-            raise ConfigError([f"{self._path}:{line}: is not UTF-8 text: {error.reason}"]) from error
+@contextlib.contextmanager
+def _reading(path):
+    """Turns what reading the file at `path` may raise into ConfigError."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError([f"{path}:{line}: is not UTF-8 text: {error.reason}"]) from error
 
 
 def lines_of(path):
     """The lines of the file.  Raises ConfigError."""
-    with _open_errors(path), open(path, encoding="utf-8-sig") as f:
+    with _reading(path), open(path, encoding="utf-8-sig") as f:
         return f.read().removesuffix("\n").split("\n")     # splitlines() would break a line at U+2028, too
 
 
 def _check_mode(path):
     if os.name == "nt":
         return
-    with _open_errors(path):
+    with _reading(path):
         mode = os.stat(path).st_mode
     if mode & 0o007:
         raise ConfigError([f"{path}: mode {mode & 0o777:04o} lets everybody on this machine at the passwords in it; "

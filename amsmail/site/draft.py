@@ -251,12 +251,3 @@ def _new_file(folder):
 def _without_line(problem):
     """A problem's text without the file and the line, which a change may move."""
     return problem.partition(": ")[2]
-
-
-def edit(path, changes):
-    """Changes values in the mail.cfg at `path` at once: {(section, [subsection,] key): text, or None to remove it}.
-    Raises ConfigError."""
-    draft = Draft(path)
-    for keys, value in changes.items():
-        draft.set(keys, value)
-    draft.save()

@@ -36,7 +36,7 @@ def send(site, spool, envelope, fates, identity, size, original, reply_to=""):
     if box is None and fates[0].action != "failed":
         return None
     uid = new_uid(site.hostname)
-    to = envelope.sender if box else f"postmaster@{_domain(site)}"
+    to = envelope.sender if box else f"postmaster@{routing.own_domain(site)}"
     full = fates[0].action == "failed" and size <= _FULL_OCTETS and envelope.ret != "HDRS"
     dates = rfc5322(envelope.arrival), rfc5322(time.time())
     pieces = report(site.hostname, to, envelope, fates, identity, uid, dates, original(), full, reply_to)
@@ -49,7 +49,7 @@ def tell(site, spool, box, subject, text, reply_to=""):
     OSError."""
     uid = new_uid(site.hostname)
     head = [
-        f"From: Postmaster <postmaster@{_domain(site)}>",
+        f"From: Postmaster <postmaster@{routing.own_domain(site)}>",
         f"To: {address_of(site, box)}",
         *([f"Reply-To: {reply_to}"] if reply_to else []),
         f"Subject: {subject}",
@@ -67,11 +67,7 @@ def tell(site, spool, box, subject, text, reply_to=""):
 
 def address_of(site, box):
     """An address of a box, as text."""
-    return next((address for address, owner in site.addresses.items() if owner == box), f"{box}@{_domain(site)}")
-
-
-def _domain(site):
-    return next(iter(site.domains))
+    return next((address for address, owner in site.addresses.items() if owner == box), f"{box}@{routing.own_domain(site)}")
 
 
 def _deliver(spool, uid, box, pieces):

@@ -1,7 +1,7 @@
 """Where an address leads: to a drop box, to the outbound queue, or nowhere.
 
 Beside those of mail.cfg there is an address for each message that is held (store/held.py): held+TOKEN at any domain of
-the site.  A reply to it decides what becomes of the message.
+the site, and at its own name.  A reply to it decides what becomes of the message.
 """
 
 from amsmail.wire.reply import Reply
@@ -38,13 +38,11 @@ def route(site, address, may_relay, here=""):
     """
     if not address.domain:
         return ToBox(site.postmaster)
-    if here and address.domain.upper() in (f"[{here}]".upper(), f"[IPV6:{here}]".upper()):
-        address = address.but(domain=next(iter(site.domains)))
-    box = site.addresses.get(address.key)
+    is_here = bool(here) and address.domain.upper() in (f"[{here}]".upper(), f"[IPV6:{here}]".upper())
+    box = site.addresses.get(address.but(domain=own_domain(site)).key if is_here else address.key)
     if box:
         return ToBox(box)
-    unknown = site.domains.get(address.domain.rstrip(".").casefold())
-    if unknown == "refuse":
+    if is_here or site.domains.get(address.domain.rstrip(".").casefold()) == "refuse":
         return Refused(Reply(550, "5.1.1", f"No box for <{address}> here"))
     if not may_relay:
         return Refused(Reply(550, "5.7.1", f"Relaying to <{address}> is refused: log in first"))
@@ -53,10 +51,15 @@ def route(site, address, may_relay, here=""):
     return ToQueue()
 
 
+def own_domain(site):
+    """A domain whose postmaster is ours: the first that nobody shares, else this host's name."""
+    return next((domain for domain, unknown in site.domains.items() if unknown == "refuse"), site.hostname)
+
+
 def held_token(site, address):
     """The token in an address that decides on a held message; '' if it is no such address."""
     local = address.local.casefold()
     token = local.removeprefix(HELD)
     characters, length = _TOKEN
     is_one = local != token and len(token) == length and not token.strip(characters)
-    return token if is_one and address.domain.rstrip(".").casefold() in site.domains else ""
+    return token if is_one and address.domain.rstrip(".").casefold() in (*site.domains, site.hostname.casefold()) else ""

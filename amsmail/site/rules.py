@@ -162,7 +162,9 @@ def converted(data):
     for box, settings in data["boxes"].items():
         for text in settings["addresses"] or [box]:
             addresses.update((address.key, box) for address in _addresses(text, domains))
-    addresses.update((Address("postmaster", domain).key, data["site"]["postmaster"]) for domain in domains)
+    # RFC 5321, section 4.5.1.  Of a domain that others share it is theirs, unless a box says so.
+    own = [data["site"]["hostname"], *(domain for domain, unknown in domains.items() if unknown == "refuse")]
+    addresses.update((Address("postmaster", domain).key, data["site"]["postmaster"]) for domain in own)
     calls = {**data["calls"], "urgent_from": [_name_or_key(word, data["boxes"])
                                               for word in data["calls"]["urgent_from"]]}
     return {**data, "domains": domains, "addresses": addresses, "calls": calls}

@@ -24,6 +24,7 @@ def _schema(text):
 
 
 def _matching(test, expected):
+    """A check that lets a text pass as it is if `test(text)` is true; `expected` is what is expected of it."""
     def check(text):
         if not test(text):
             raise Wrong(expected)
@@ -36,6 +37,8 @@ def _is_path(text):
 
 
 def is_domain(text):
+    """Whether a text is a domain name as mail.cfg has it: no address literal (RFC 5321, section 4.1.3), and written as
+    it would be shown."""
     try:
         return str(parse_address(f"x@{text}").domain) == text and not text.startswith("[")
     except AddressError:

@@ -8,6 +8,7 @@ import time
 from amsmail.site.resolve import ResolveError, addresses, is_address
 from amsmail.transport import line as line_facts
 from amsmail.transport.carrier import StreamError, Untrusted
+from amsmail.transport.reach import reason
 from amsmail.transport.stream import Stream
 
 # service -> port by mail.cfg's `tls` (RFC 8314, section 3; RFC 6409; RFC 1939; RFC 9051)
@@ -133,8 +134,7 @@ class Provider:
         except OSError as error:
             if carrier:
                 carrier.reset()
-            why = "no answer" if isinstance(error, TimeoutError) else error.strerror or error
-            raise StreamError(f"{self.host} port {self.port} cannot be reached: {why}") from error
+            raise StreamError(f"{self.host} port {self.port} cannot be reached: {reason(error)}") from error
         return carrier
 
     def _fit_to_line(self, sock):

@@ -219,7 +219,7 @@ def _tell(site, spool, message, limit, notice, subject, reply_to=""):
 
 def reply_address(site, token):
     """Where a reply goes that decides."""
-    return f"{routing.HELD}{token}@{next(iter(site.domains))}"
+    return f"{routing.HELD}{token}@{routing.own_domain(site)}"
 
 
 def _table(links, octets):

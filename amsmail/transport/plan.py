@@ -45,9 +45,9 @@ def plan(site, spool, log, now, everything, calls, states, tried=(), only=None, 
         return Plan(why_none="mail.cfg has neither a relay nor an account")
     taken = bool(site.relay["host"]) and _is_taken(spool)
     waiting = ranked(spool, log, now, everything, large=True) if site.relay["host"] and not taken else []
-    items = [Item(queued.entry.uid, queued.size, rank == URGENT and _may_urge(site, queued.envelope),
+    items = [Item(queued.entry.uid, queued.size, priority >= URGENT and _may_urge(site, queued.envelope),
                   FREED in queued.flags)
-             for rank, queued in waiting if only is None or queued.entry.uid in only]
+             for priority, queued in waiting if only is None or queued.entry.uid in only]
     names = tuple(site.accounts) if fetches else ()
     if not items and not names:
         return Plan(why_none=_NOTHING, is_taken=taken)

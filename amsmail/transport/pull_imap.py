@@ -8,16 +8,17 @@ fetched, and how many octets are safe of each message that a cut left unfinished
 import os
 import time
 
-from amsmail.protocol import imap_client as imap
+from amsmail.protocol import imap_events as imap
 from amsmail.protocol.engine import Closed
+from amsmail.protocol.imap_client import ImapClient
 from amsmail.store.partials import Partials
 from amsmail.store.seen_uids import SeenUids
+from amsmail.transport import refusals
 from amsmail.transport.inbound import ALL, DELETE, KEEP, NO_ROOM, Arrival, Session
 from amsmail.transport.result import PERMANENT, TEMPORARY
-from amsmail.wire.urgency import HEADER_CAP, NORMAL, URGENT, is_urgent
+from amsmail.wire.urgency import HEADER_CAP, priority
 
 _DELETIONS = {"expunge": imap.EXPUNGED, "flag": imap.FLAGGED, "move": imap.MOVED}
-_TEMPORARY_CODES = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]")       # RFC 5530
 _COMPRESS = "COMPRESS"      # what a server may not bear behind the login
 _BEGIN = 1 << 16            # octets that are fetched of every message at first
 _LEAST_ROOM = 2 * _BEGIN    # octets on the disk
@@ -51,8 +52,8 @@ class ImapSession(Session):
             return
         self._uids = SeenUids(self.seen, self.account["folder"])
         take = self._ahead()
-        engine = imap.ImapClient(self.account["user"], self.account["password"], self.starttls, self._options(),
-                                 imap.Known(*self.known.get("imap", ("", ""))), take)
+        engine = ImapClient(self.account["user"], self.account["password"], self.starttls, self._options(),
+                            imap.Known(*self.known.get("imap", ("", ""))), take)
         self._checkpoint_at = time.monotonic() + _CHECKPOINT
         self.talk(engine, {
             imap.Ready: self._ready,
@@ -272,7 +273,7 @@ class ImapSession(Session):
             head = self._partials.head(self._file(event.uid), HEADER_CAP)
         except OSError as error:
             return self._leave(event.uid, f"the disk failed: {error}")
-        return URGENT if is_urgent(head) else NORMAL
+        return -priority(head)      # the lowest rank comes first
 
     def _stays(self, uid, size):
         """A message is too large for this call.  Raises OSError."""
@@ -375,9 +376,8 @@ class ImapSession(Session):
     def _session_failed(self, event):
         words = {imap.LOGIN: "the login was refused", imap.NOT_OFFERED: "cannot be used as mail.cfg says",
                  imap.REFUSED: "refuses to serve us", imap.FOLDER: f"no folder {self.account['folder']}"}
-        temporary = event.text.upper().startswith(_TEMPORARY_CODES) or event.why == imap.REFUSED
         self._failed = True
-        self.result.fail(TEMPORARY if temporary else PERMANENT, f"{words[event.why]}: {event.text}")
+        self.result.fail(refusals.of_text(event.why, event.text), f"{words[event.why]}: {event.text}")
         self.remember(imap=None)
         if keyword := self.suspects():          # perhaps it took what stood behind the login for a part of that
             self.suspect(keyword, event.text)

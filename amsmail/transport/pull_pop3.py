@@ -5,10 +5,9 @@ from itertools import accumulate
 
 from amsmail.protocol import pop3_client as pop3
 from amsmail.protocol.engine import Closed
+from amsmail.transport import refusals
 from amsmail.transport.inbound import ALL, DELETE, Arrival, Session
 from amsmail.transport.result import PERMANENT, TEMPORARY
-
-_TEMPORARY_CODES = ("[SYS/TEMP]", "[IN-USE]", "[LOGIN-DELAY]")       # RFC 2449, section 8.1; RFC 3206
 
 
 class Pop3Session(Session):
@@ -145,8 +144,7 @@ class Pop3Session(Session):
     def _failed(self, event):
         words = {pop3.LOGIN: "the login was refused", pop3.NOT_OFFERED: "cannot be used as mail.cfg says",
                  pop3.REFUSED: "refuses to serve us"}
-        temporary = event.text.upper().startswith(_TEMPORARY_CODES) or event.why == pop3.REFUSED
-        self.result.fail(TEMPORARY if temporary else PERMANENT, f"{words[event.why]}: {event.text}")
+        self.result.fail(refusals.of_text(event.why, event.text), f"{words[event.why]}: {event.text}")
         self.remember(capabilities=None)
 
     def _closed(self, event):

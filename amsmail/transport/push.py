@@ -6,18 +6,19 @@ from amsmail.protocol import smtp_client as smtp
 from amsmail.protocol.engine import Closed
 from amsmail.site import notices
 from amsmail.store.queue import LONGEST_PAUSE, Queue
-from amsmail.transport.result import PERMANENT, TEMPORARY
+from amsmail.transport import refusals
+from amsmail.transport.result import TEMPORARY
 from amsmail.transport.session import ProviderSession, result_of
 from amsmail.wire.envelope import FAILED, SENT, EnvelopeError
 from amsmail.wire.reply import Reply
 from amsmail.wire.report import Fate
 from amsmail.wire.text import to_wire
-from amsmail.wire.urgency import HEADER_CAP, NORMAL, URGENT, is_urgent
+from amsmail.wire.urgency import HEADER_CAP, priority
 
 _PIECE = 1 << 16
 _BUSY = "the server closes the session: 421"
 _SHAKY = {"chunked": "CHUNKING", "pipelined": "PIPELINING"}      # what each flow relies on
-_HASTY = 3              # tries in which an urgent message goes before the others
+_HASTY = 3              # tries in which a message goes before the others for its priority
 _FIRST_PAUSE = 900      # seconds
 _BARE_CR = Reply(550, "5.6.0", "The message has a CR that is no line end; no relay may be given that")
 
@@ -28,9 +29,9 @@ def due(spool, log, now, everything=False, large=False):
 
 
 def ranked(spool, log, now, everything=False, large=False):
-    """What is to be sent now: a list of (rank, Queued), those marked as urgent (rank URGENT) first, then those tried
-    least, then the smallest; nothing that is held, but with `large` what is held for its size alone.  `everything`:
-    also what a pause holds back.
+    """What is to be sent now: a list of (priority, Queued), the highest priority first (RFC 6710, section 5.1), then
+    those tried least, then the smallest; nothing that is held, but with `large` what is held for its size alone.
+    `everything`: also what a pause holds back.
 
     A file that cannot be read as a queue entry is logged and left alone."""
     queue = Queue(spool)
@@ -39,21 +40,24 @@ def ranked(spool, log, now, everything=False, large=False):
         try:
             queued = queue.read(entry)
             tries = queue.tries(entry)
-            rank = _haste(queue, queued, tries), tries.count, queued.size
+            haste = _haste(queue, queued, tries)
         except (OSError, EnvelopeError) as error:
             log("queue-entry-unreadable", id=entry.uid, problem=error)
             continue
         if everything or tries.is_due(now):
-            found.append((rank, queued))
-    return [(rank[0], queued) for rank, queued in sorted(found, key=lambda each: each[0])]
+            found.append(((-haste, tries.count, queued.size), haste, queued))
+    return [(haste, queued) for _, haste, queued in sorted(found, key=lambda each: each[0])]
 
 
 def _haste(queue, queued, tries):
-    """Whether a message goes before the others.  One that ended several sessions does not: it may be why they ended."""
-    if tries.count >= _HASTY:
-        return NORMAL
+    """A message's priority in its turn.  One that ended several sessions goes before none: it may be why they ended."""
+    found = _priority(queue, queued)
+    return min(found, 0) if tries.count >= _HASTY else found
+
+
+def _priority(queue, queued):
     with queue.open(queued) as body:
-        return URGENT if is_urgent(body.read(HEADER_CAP), queued.envelope.priority) else NORMAL
+        return priority(body.read(HEADER_CAP), queued.envelope.priority)
 
 
 def push(site, spool, messages, call, log, progress):
@@ -128,7 +132,9 @@ class _Push(ProviderSession):
             self._under_way.append(queued)
             size, has_cr = self._measure(queued)
             if not has_cr:
-                return smtp.Message(queued, queued.envelope, [index for index, _ in queued.waiting], size)
+                # Also where its sender gave none: the relay is to be told what it has here (RFC 6710, section 4.2).
+                envelope = queued.envelope.but(priority=str(_priority(self._queue, queued)))
+                return smtp.Message(queued, envelope, [index for index, _ in queued.waiting], size)
             self._settle(queued, {index: _BARE_CR for index, _ in queued.waiting})
         return None
 
@@ -212,10 +218,9 @@ class _Push(ProviderSession):
             self.log("disk-error", problem=error)      # then it is simply tried again
 
     def _failed(self, event):
-        kind = PERMANENT if event.reply.permanent else TEMPORARY
         words = {smtp.LOGIN: "the login was refused", smtp.NOT_OFFERED: "cannot be used as mail.cfg says",
                  smtp.REFUSED: "refuses to serve us"}
-        self.result.fail(kind, f"{words[event.why]}: {event.reply}")
+        self.result.fail(refusals.of_reply(event.reply), f"{words[event.why]}: {event.reply}")
 
     def _closed(self, event):
         if not event.why:

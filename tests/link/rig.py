@@ -16,7 +16,7 @@ from pathlib import Path
 
 from amsmail.link import ledger
 from amsmail.link.dialled import Dialled
-from scripts.bench.link import LINKEM, PROFILES, SHORE, Link, linkem
+from scripts.bench.link import PROFILES, SHORE, Link, linkem
 from scripts.bench.providers import AGENT, OWNER, PASSWORDS, Provider
 
 from ..mailcheck.sites import Site
@@ -34,7 +34,7 @@ LONG = 120              # seconds, a call_limit that is not reached
 COMMAND = """\
 #!/bin/sh
 echo {way} >> {calls}
-exec {linkem} ctl {name} {way}
+{say}
 """
 
 # What a mailcheck did: its exit code, what it said, and linkem's figures afterwards.
@@ -48,6 +48,14 @@ def message(name, octets, way):
             f"Message-ID: <{name}@link.example>\n\n.\n..two dots\nFrom here\n").encode()
     noise = hashlib.shake_256(name.encode()).digest(max(0, octets - len(head)) * 3 // 4)
     return head + base64.encodebytes(noise)
+
+
+def saying(name, way):
+    """The command, of the shell, that raises or drops the link `name` of linkem, "up" or "down".  Each call has two: so
+    not the whole of linkem is started to say a word to it."""
+    script = ('import socket; linkem = socket.socket(socket.AF_UNIX); linkem.connect("{}"); linkem.sendall(b"{}"); '
+              'linkem.shutdown(socket.SHUT_WR); linkem.recv(4096)').format(linkem.control_path(name), way)
+    return f"exec {sys.executable} -IS -c '{script}'"
 
 
 class Wire(Link):
@@ -127,7 +135,7 @@ class Sea(Site):
         folder.mkdir()
         self._calls = folder / "calls"
         for way in "up", "down":
-            (folder / way).write_text(COMMAND.format(way=way, calls=self._calls, linkem=LINKEM, name=self._link.name))
+            (folder / way).write_text(COMMAND.format(way=way, calls=self._calls, say=saying(self._link.name, way)))
             (folder / way).chmod(0o755)
         self._commands = {"type": "command", "up": folder / "up", "down": folder / "down"}
         provider = {"host": SHORE, "tls": "implicit", "user": OWNER, "password": PASSWORDS[OWNER],

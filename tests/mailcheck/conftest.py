@@ -5,6 +5,7 @@ import os
 import pytest
 
 from amsmail.transport import connect
+from tests.store.disk import in_memory
 
 
 @pytest.fixture
@@ -17,3 +18,9 @@ def names(monkeypatch):
 def no_flushing(monkeypatch):
     """What a power cut leaves is emulated (tests/store/disk.py); flushing for real would only take time."""
     monkeypatch.setattr(os, "fsync", lambda fd: None)
+
+
+@pytest.fixture
+def tmp_path(tmp_path):
+    with in_memory(tmp_path) as folder:
+        yield folder

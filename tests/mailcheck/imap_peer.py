@@ -24,15 +24,13 @@ class ImapProvider(Peer):
 
     def session(self):
         server = ImapServer(self.mails, **self.options)
+        server.commands = self.commands     # noted before they are answered: who has the answer finds them here
         self.sent = 0
-        try:
-            self._say(server.greeting)
-            while True:
-                self.receive()
-                data, self._input = self._input, b""
-                self._say(server.receive(data))
-        finally:
-            self.commands += server.commands
+        self._say(server.greeting)
+        while True:
+            self.receive()
+            data, self._input = self._input, b""
+            self._say(server.receive(data))
 
     def _say(self, data):
         if self.cut_after is not None:

@@ -9,6 +9,7 @@ import pytest
 
 from amsmail.program import configuring
 from amsmail.program.ending import ended
+from amsmail.program.options import UsageError
 from amsmail.site.config_error import ConfigError
 from amsmail.store.spool import SpoolError
 from tests.mailcheck.sites import Site
@@ -19,8 +20,9 @@ BIN = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 @pytest.mark.parametrize("error, code, told", [
     (ConfigError(["mail.cfg:1: one", "mail.cfg:2: two"]), 78, "mail.cfg:1: one\nmail.cfg:2: two\n"),
     (SpoolError("/spool: is none"), 78, "mailcheck: /spool: is none\n"),
-    (PermissionError(13, "Permission denied"), 75,
-     "mailcheck: the spool cannot be used: [Errno 13] Permission denied\n"),
+    (PermissionError(13, "Permission denied", "/spool/x"), 75, "mailcheck: /spool/x: Permission denied\n"),
+    (PermissionError(13, "Permission denied"), 75, "mailcheck: [Errno 13] Permission denied\n"),
+    (UsageError("found x; expected y"), 64, "found x; expected y\n`mailcheck --help` shows what there is.\n"),
     (KeyboardInterrupt(), 75, "\n"),
 ])
 def test_what_went_wrong(capfd, error, code, told):

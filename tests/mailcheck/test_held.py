@@ -94,6 +94,12 @@ class Ship(Site):
         call = Call(self.line, message_in, octets_in)
         return pull(self.site, self.spool, "owner", call, self._logger(), lambda octets: None)
 
+    def call_on(self, disk, monkeypatch):
+        """A call on a Disk that fails, at a site that was started before; what crash() gives."""
+        with monkeypatch.context() as patch:
+            patch.setattr(self, "start", lambda: None)
+            return crash(disk, self.call, monkeypatch)
+
     def held(self):
         """{identity: state} of what is held."""
         return {message.id: message.state for message in HeldMail(self.spool).list()}
@@ -530,9 +536,7 @@ def test_a_crash_at_each_operation(kind, step, tmp_path, power_cut, monkeypatch)
             _decided(ship, word)
         beginning = Beginning(ship, provider.server, provider.messages_in)
         disk = Disk(ship.spool.path)
-        with monkeypatch.context() as patch:
-            patch.setattr(ship, "start", lambda: None)
-            assert crash(disk, ship.call, monkeypatch).failures == []
+        assert ship.call_on(disk, monkeypatch).failures == []
         assert disk.count > 10
         for number in range(1, disk.count + 1):
             beginning.again()
@@ -556,9 +560,7 @@ def test_a_disk_that_fails_at_each_operation(kind, tmp_path, monkeypatch):
         beginning = Beginning(ship, provider.server, provider.messages_in)
         for number in range(1, 60):
             beginning.again()
-            with monkeypatch.context() as patch:
-                patch.setattr(ship, "start", lambda: None)
-                crash(Disk(ship.spool.path, fail_at=number), ship.call, monkeypatch)
+            ship.call_on(Disk(ship.spool.path, fail_at=number), monkeypatch)
             assert ship.call().failures == []
             assert list(ship.held().values()) == [HELD] and provider.uids == [1]
             assert ship.mails() == [SMALL] and 1 <= len(ship.notices()) <= 2

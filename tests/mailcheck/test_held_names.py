@@ -7,9 +7,9 @@ import pytest
 
 from amsmail.store.held import DELETE, HELD, HeldMail, identity
 from amsmail.transport.result import TEMPORARY
-from tests.mailcheck.sites import account, crash
+from tests.mailcheck.again import Beginning
+from tests.mailcheck.sites import account
 from tests.mailcheck.test_held import HEAD, LARGE, MAILBOX, SMALL, Imap, Pop3, Ship
-from tests.store.disk import Disk
 
 OTHER = HEAD + b"X: other\r\n\r\n" + b"other line\r\n" * 900
 
@@ -231,22 +231,16 @@ def test_told_again_where_it_was_forgotten(nameless, ship_of):
     assert len(ship.notices()) == 2
 
 
-def test_a_crash_at_each_operation(nameless, tmp_path, monkeypatch):
+def test_a_crash_at_each_operation(nameless, ship_of, monkeypatch):
     """Its box is told, at the most once more."""
-    number, count = 0, 1
-    while number <= count:
-        number += 1
-        provider = nameless({1: LARGE})
-        with provider.server:
-            ship = Ship(tmp_path / str(number), provider)
-            ship.start()
-            disk = Disk(ship.spool.path, crash_at=number)
-            with monkeypatch.context() as patch:
-                patch.setattr(ship, "start", lambda: None)
-                crash(disk, ship.call, monkeypatch)
-            count = max(count, disk.count)
+    provider = nameless({1: LARGE})
+    with provider.server:
+        ship = ship_of(provider)
+        ship.start()
+        for disk in Beginning(ship, provider.server, provider.messages_in).crashes():
+            ship.call_on(disk, monkeypatch)
             ship.call()
             ship.call()
             assert 1 <= len(ship.notices()) <= 2 and provider.uids == [1], disk.operations
             assert ship.mails() == []
-    assert count > 10
+    assert disk.count > 10

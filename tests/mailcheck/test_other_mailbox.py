@@ -8,7 +8,7 @@ import pytest
 from amsmail.store.held import DELETE, HELD, HeldMail
 from amsmail.store.seen import Seen
 from tests.mailcheck.again import Beginning
-from tests.mailcheck.sites import account, crash
+from tests.mailcheck.sites import account
 from tests.mailcheck.test_held import HEAD, LARGE, SMALL, Imap, Pop3, Ship
 from tests.mailcheck.test_held_names import NamelessImap, NamelessPop3
 from tests.store.disk import Disk
@@ -166,9 +166,7 @@ def test_where_nothing_changed_the_disk_is_left_alone(ship_of, kind, monkeypatch
         ship.call()
         ship.start()
         disk = Disk(ship.spool.path)
-        with monkeypatch.context() as patch:
-            patch.setattr(ship, "start", lambda: None)
-            crash(disk, ship.call, monkeypatch)
+        ship.call_on(disk, monkeypatch)
     assert disk.operations == []
 
 
@@ -340,23 +338,15 @@ def test_a_crash_at_each_operation_of_the_first_call_to_another_mailbox(ship_of,
         HeldMail(ship.spool).put(message.but(state=DELETE))
         point(ship, provider, {1: texts(1, of="the other")[1], 2: OTHER}, **change)
         ship.start()
-        beginning = Beginning(ship, provider.server, provider.messages_in)
-        number, count = 0, 1
-        while number <= count:
-            number += 1
-            beginning.again()
-            disk = Disk(ship.spool.path, crash_at=number)
-            with monkeypatch.context() as patch:
-                patch.setattr(ship, "start", lambda: None)
-                crash(disk, ship.call, monkeypatch)
-            count = max(count, disk.count)
+        for disk in Beginning(ship, provider.server, provider.messages_in).crashes():
+            ship.call_on(disk, monkeypatch)
             if power_cut:
                 disk.power_cut()
             for _ in range(2):
                 assert ship.call().failures == [], disk.operations
-            assert ship.mails() == sorted([SMALL, texts(1, of="the other")[1]]), (number, disk.operations)
-            assert provider.uids == [2] and list(ship.held().values()) == [HELD], (number, disk.operations)
-        assert count > 20
+            assert ship.mails() == sorted([SMALL, texts(1, of="the other")[1]]), disk.operations
+            assert provider.uids == [2] and list(ship.held().values()) == [HELD], disk.operations
+        assert disk.count > 20
 
 
 # The journal itself
@@ -409,20 +399,12 @@ def test_partial_files_are_none_of_another_mailbox_after_a_crash(ship_of, monkey
         ship.call()
         mine = point(ship, provider, {1: OTHER}, user="other")
         ship.start()
-        beginning = Beginning(ship, provider.server, "mails")
-        number, count = 0, 1
-        while number <= count:
-            number += 1
-            beginning.again()
-            disk = Disk(ship.spool.path, crash_at=number)
+        for disk in Beginning(ship, provider.server, "mails").crashes():
             point(ship, provider, user="other")
-            with monkeypatch.context() as patch:
-                patch.setattr(ship, "start", lambda: None)
-                crash(disk, ship.call, monkeypatch)
-            count = max(count, disk.count)
+            ship.call_on(disk, monkeypatch)
             theirs = provider.server.mails
             put_back(provider, mine[:])
             point(ship, provider)
-            assert ship.call(0).done == 1 and ship.mails() == [LARGE], (number, disk.operations)
+            assert ship.call(0).done == 1 and ship.mails() == [LARGE], disk.operations
             put_back(provider, theirs)
     assert os.listdir(os.path.dirname(ship.spool.state("partial", "owner", "x"))) == []

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -76,12 +77,19 @@ class Planner(Boat):
             "currency": "EUR", "outcome": "ok", **figures}).encode() + b"\n")
 
 
-@pytest.fixture
-def boat(tmp_path):
+@contextmanager
+def planning(folder):
+    """A Planner with a relay that nobody may connect to, and the clock of UTC."""
     with clock_of("UTC0"):
-        boat = Planner(tmp_path / "boat")
+        boat = Planner(folder)
         boat.configure(relay=RELAY)
         boat.spool.lock("queue").release()      # the file of a lock, which is empty, stays from the first use on
+        yield boat
+
+
+@pytest.fixture
+def boat(tmp_path):
+    with planning(tmp_path / "boat") as boat:
         yield boat
 
 

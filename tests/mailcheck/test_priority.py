@@ -11,8 +11,7 @@ import pytest
 
 from tests.mailcheck.peers import Relay
 from tests.mailcheck.sites import FLOWS, relay
-from tests.mailcheck.test_plan import RELAY, Planner
-from tests.site.test_windows import clock_of
+from tests.mailcheck.test_plan import planning
 
 SMTPD = os.path.join(os.path.dirname(__file__), "..", "..", "bin", "smtpd")
 NOTE = "Subject: x\r\n\r\nHello.\r\n"
@@ -21,10 +20,7 @@ SHOUTED = "Subject: x\r\nX-Priority: 1\r\n\r\nHello.\r\n"
 
 @pytest.fixture
 def boat(tmp_path):
-    with clock_of("UTC0"):
-        boat = Planner(tmp_path / "boat")
-        boat.configure(relay=RELAY)
-        boat.spool.lock("queue").release()      # the file of a lock, which is empty, stays from the first use on
+    with planning(tmp_path / "boat") as boat:
         yield boat
 
 
@@ -60,7 +56,8 @@ def test_smtpd_refuses_what_is_no_priority(boat):
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_the_relay_is_told_and_the_message_is_not_changed(boat, flow):
-    """What is urgent goes first, although it is the largest; a header does not help what says that it is not."""
+    """What is urgent goes first, although it is the largest; a header does not help what says that it is not.  The relay
+    is told of each, as RFC 6710, section 4.2, wants it: 0 where nothing says more."""
     with Relay([*FLOWS[flow], "MT-PRIORITY STANAG4406"]) as provider:
         boat.configure(relay=relay(provider.port))
         send(boat, SHOUTED, "MT-PRIORITY=-4")
@@ -69,7 +66,7 @@ def test_the_relay_is_told_and_the_message_is_not_changed(boat, flow):
         result = boat.push()
     assert (result.failures, boat.queued()) == ([], [])
     assert [mail for mail, _, _ in provider.accepted] == [
-        "MAIL FROM:<captain@yacht.example> MT-PRIORITY=4", "MAIL FROM:<captain@yacht.example>",
+        "MAIL FROM:<captain@yacht.example> MT-PRIORITY=4", "MAIL FROM:<captain@yacht.example> MT-PRIORITY=0",
         "MAIL FROM:<captain@yacht.example> MT-PRIORITY=-4"]
     assert [body.partition(b"Subject")[2].count(b"Priority") for _, _, body in provider.accepted] == [0, 0, 1]
 

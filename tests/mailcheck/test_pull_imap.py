@@ -362,6 +362,7 @@ def test_one_message_that_is_not_sent(yacht):
 def test_a_later_call_asks_for_nothing_that_is_known(yacht):
     with ImapProvider(texts(1), greeting="* OK ready\r\n", announce=False) as provider:
         pull(yacht, provider, after="keep")
+        provider.settle()
         assert provider.commands.count("CAPABILITY") == 2
         provider.commands.clear()
         pull(yacht, provider, after="keep")

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amsmail.protocol import imap_client as imap
+from amsmail.protocol import imap_events as imap
 from amsmail.protocol.engine import Closed, Misuse, StartTls
+from amsmail.protocol.imap_client import ImapClient
 
 from .drive import events_of, talk
 from .imap_server import CAPABILITIES, ImapServer, Mail
@@ -31,7 +32,7 @@ class Program:
 
     def session(self, server, cut=None, step=1 << 16, starttls=False):
         """Talks to the server until the end, or until `cut` octets of what the server says came, `step` at a time."""
-        engine = self.engine = imap.ImapClient("owner", "secret", starttls, self.options, self.known, self.ahead)
+        engine = self.engine = ImapClient("owner", "secret", starttls, self.options, self.known, self.ahead)
         self.events, self.waits = [], 0
         said, heard = server.greeting, 0
         while not (self.events and isinstance(self.events[-1], Closed)):
@@ -110,7 +111,7 @@ def test_messages_are_fetched_whole_and_deleted(step, compress):
 
 def _idle(program, server, octets):
     """How long the line to the client is idle in a session, in round trips, where it carries `octets` in each."""
-    engine = imap.ImapClient("owner", "secret", False, program.options, program.known, program.ahead)
+    engine = ImapClient("owner", "secret", False, program.options, program.known, program.ahead)
     now, idle, coming, closed = 0, 0, [(1, server.greeting)], False
     while not closed:
         ready, said = coming.pop(0)
@@ -235,7 +236,7 @@ def test_another_uidvalidity_makes_all_uids_mean_nothing():
     folder = _mails(30, 40, 50)
     server = ImapServer(list(folder), uidvalidity=18)
     program.begun.clear()
-    engine = imap.ImapClient("owner", "secret", False, _SMALL, program.known, program.ahead)
+    engine = ImapClient("owner", "secret", False, _SMALL, program.known, program.ahead)
     program.session(server)
     assert program.of(imap.Choose) == [imap.Choose(imap.Folder(18, 10, 3))]
     assert _fetched(program) == _expected(folder)
@@ -394,7 +395,7 @@ def test_watching_costs_no_round_trip():
 def _run(lines, **options):
     known, options = options.pop("known", imap.Known()), {"starttls": False, **options}
     user, password = options.pop("user", "owner"), options.pop("password", "secret")
-    client = imap.ImapClient(user, password, options.pop("starttls"), imap.Options(**options), known)
+    client = ImapClient(user, password, options.pop("starttls"), imap.Options(**options), known)
     return talk(client, lines, lambda event: imap.Take(17) if isinstance(event, imap.Choose) else True)
 
 
@@ -491,7 +492,7 @@ def test_starttls_that_is_refused_is_never_done_without():
 
 
 def test_what_is_said_before_the_handshake_does_not_count_after_it():
-    client = imap.ImapClient("owner", "secret", True)
+    client = ImapClient("owner", "secret", True)
     client.receive(b"* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi\r\n")
     assert client.next_event() is None
     client.receive(b"a1 OK go\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\na2 OK forged\r\n")
@@ -653,7 +654,7 @@ def test_nothing_is_sent_behind_a_command_that_changes_the_connection():
     assert len(program.whole) == 1
     for verb in ("AUTHENTICATE", "COMPRESS"):
         server = ImapServer(_mails(10), answers={verb: ""})
-        engine = imap.ImapClient("owner", "secret", False, ahead=imap.Take(None))
+        engine = ImapClient("owner", "secret", False, ahead=imap.Take(None))
         said = server.greeting
         while said:
             engine.receive(said)
@@ -772,7 +773,7 @@ def test_a_text_before_its_folder_is_open_is_fetched_again():
 @pytest.mark.parametrize("garbage", [b"\xff\xff\xff\xff", b"* OK not deflated at all\r\n", b"\x03\x00"])
 def test_a_compressed_stream_that_is_broken(garbage):
     server = ImapServer([], answers={"SELECT": lambda server, tag, arguments: b""})
-    engine = imap.ImapClient("owner", "secret", False)
+    engine = ImapClient("owner", "secret", False)
     said = server.greeting
     while said:
         engine.receive(said)
@@ -798,7 +799,7 @@ def test_what_deflates_well_is_read_piece_by_piece():
     b"* 3 EXPUNGE\r\n", b"* OK\r\n", b"+ \r\n", b"* OK [UIDVALIDITY 17]\r\n", b"* OK [UIDVALIDITY]\r\n",
     b"* CAPABILITY (X)\r\n", b"* EXISTS\r\n", b"* FETCH NIL\r\n", b"* 1 FETCH\r\n", b"* BYE\r\n"]), max_size=30))
 def test_no_server_makes_the_engine_fail(pieces):
-    engine = imap.ImapClient("owner", "secret", False, _SMALL, ahead=imap.Take(17, resume={8: imap.Partial(3, b"abc")}))
+    engine = ImapClient("owner", "secret", False, _SMALL, ahead=imap.Take(17, resume={8: imap.Partial(3, b"abc")}))
     for piece in (b"* OK [CAPABILITY IMAP4rev1] hi\r\n", b"a1 OK [CAPABILITY UIDPLUS] in\r\n",
                   b"* OK [UIDVALIDITY 17]\r\na2 OK open\r\n", *pieces, b""):
         engine.receive(piece)
@@ -811,10 +812,10 @@ def test_no_server_makes_the_engine_fail(pieces):
 @pytest.mark.parametrize("take", [imap.Take(None, 5), imap.Take(None, delete=(1,)), imap.Take(17, newest=5)])
 def test_what_cannot_be_taken_ahead(take):
     with pytest.raises(Misuse):
-        imap.ImapClient("owner", "secret", False, ahead=take)
+        ImapClient("owner", "secret", False, ahead=take)
 
 
 def test_an_answer_for_another_uidvalidity():
     with pytest.raises(Misuse):
         Program().session(ImapServer([], uidvalidity=18)) and talk(
-            imap.ImapClient("owner", "secret", False), _IN, lambda event: imap.Take(99))
+            ImapClient("owner", "secret", False), _IN, lambda event: imap.Take(99))

@@ -7,9 +7,10 @@ import sys
 import threading
 from pathlib import Path
 
-from amsmail.program.serve import SERVICES, Server
+from amsmail.program.serve import PROGRAMS, Server
 from amsmail.program.session import Connection
 from amsmail.site.log import Log
+from amsmail.site.ports import SERVED
 from amsmail.transport.carrier import PipeCarrier, SocketCarrier, TimedOut
 from amsmail.transport.stream import Stream
 
@@ -91,7 +92,7 @@ class InMemory:
 
     def connect(self, service, peer):
         to_server, to_client = _Direction(), _Direction()
-        _, program, flags = SERVICES[service]
+        program, flags = PROGRAMS[SERVED[service].program], SERVED[service].flags
         stream = Stream(_MemoryCarrier(to_server, to_client, self._most), _PATIENCE)
         connection = Connection(stream, peer, "", Log(print, "test"), flags)
         threading.Thread(target=connection.run, args=(program, self._config), daemon=True).start()
@@ -116,9 +117,8 @@ class OverPipes:
         self._processes = []
 
     def connect(self, service, peer):
-        _, program, flags = SERVICES[service]
         process = subprocess.Popen(
-            [sys.executable, "-IS", _BIN / program.NAME, *flags, self._config],
+            [sys.executable, "-IS", _BIN / SERVED[service].program, *SERVED[service].flags, self._config],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env={**os.environ, "TCPREMOTEIP": peer})
         self._processes.append(process)
         return _Client(PipeCarrier(process.stdout.fileno(), process.stdin.fileno()), process.stdin.close)
@@ -135,7 +135,7 @@ class Embedded:
 
     def __init__(self, folder):
         self._server = Server(str(folder / "mail.cfg"))
-        self._ports = {service: self._server.listen(service, "127.0.0.1", 0)[1] for service in SERVICES}
+        self._ports = {service: self._server.listen(service, "127.0.0.1", 0)[1] for service in SERVED}
         self._thread = threading.Thread(target=self._server.serve_forever)
         self._thread.start()
         self._sockets = []

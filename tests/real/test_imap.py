@@ -4,8 +4,9 @@ import socket
 
 import pytest
 
-from amsmail.protocol import imap_client as imap
+from amsmail.protocol import imap_events as imap
 from amsmail.protocol.engine import Closed, StartTls
+from amsmail.protocol.imap_client import ImapClient
 from amsmail.transport.carrier import SocketCarrier
 from amsmail.transport.stream import Stream
 from amsmail.transport.tls import ClientTls
@@ -54,7 +55,7 @@ class _Call:
         self.stream = Stream(SocketCarrier(socket.create_connection(("localhost", port), 10)), 10)
         if tls == "implicit":
             self.stream.start_tls(self._tls, "localhost")
-        self.engine = imap.ImapClient("owner", PASSWORDS["owner"], tls == "starttls", options, known, ahead)
+        self.engine = ImapClient("owner", PASSWORDS["owner"], tls == "starttls", options, known, ahead)
         self.flights = 0
         self._run(cut)
         self.stream.close()

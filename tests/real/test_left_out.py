@@ -21,8 +21,9 @@ def test_of_postfix():
 @pytest.mark.parametrize("ci, code", [("", 0), ("true", 1)])
 def test_left_out(ci, code, processes, tmp_path):
     (tmp_path / "test_lacking.py").write_text(LACKING)
-    command = [sys.executable, "-m", "pytest", "-p", "tests.real.left_out", "-p", "no:cacheprovider", "-n", processes,
-               tmp_path]
-    run = subprocess.run(command, cwd=PROJECT, env=os.environ | {"CI": ci}, capture_output=True, text=True)
+    command = [sys.executable, "-m", "pytest", "-p", "xdist", "-p", "tests.real.left_out", "-p", "no:cacheprovider",
+               "-n", processes, "--basetemp", tmp_path / "own", tmp_path]
+    variables = {"CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}       # they take longer to start than all the rest
+    run = subprocess.run(command, cwd=PROJECT, env=os.environ | variables, capture_output=True, text=True)
     assert run.returncode == code
     assert "test_lacking.py::test_of_postfix: postfix: only root can start it" in run.stdout

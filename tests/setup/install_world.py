@@ -16,10 +16,12 @@ import configobj
 import cronsim
 import dns
 import passlib
+import pytest
 import tqdm
 
 from ..etc.installation import PROJECT
 from ..real.packages import Unavailable, tree
+from ..real.process import public_folder
 
 SOURCES = ("amsmail", "etc", "docs", "bin", "scripts", "setup.cfg")
 
@@ -84,6 +86,21 @@ for top in sys.argv[1:]:
             found[path] = [status.st_mode, status.st_uid, status.st_gid, what]
 print(json.dumps(found))
 """
+
+
+@pytest.fixture(scope="module")
+def public():
+    """A folder that all users reach, for tests in worlds."""
+    if os.geteuid() != 0:
+        raise Unavailable("a copy of this machine", "only root can make one")
+    with public_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def source(public):
+    """A checkout in it."""
+    return copy_of_sources(public / "amsmail")
 
 
 def copy_of_sources(folder):

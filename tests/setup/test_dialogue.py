@@ -10,17 +10,18 @@ import pexpect
 import pytest
 from configobj import ConfigObj
 
-from amsmail.program import configuring, mailcfg_dialogue
+from amsmail.program import dialogues, mailcfg_dialogue
 from amsmail.setup.ask import onboard
 from amsmail.setup.ask.dialogue import Back, Dialogue, Left
 from amsmail.setup.ask.forms import FORMS, Form, Question
-from amsmail.site import accounts, config, config_file, routing
-from amsmail.site.draft import Draft, edit
+from amsmail.site import accounts, config, config_file, passwords, routing
+from amsmail.site.draft import Draft
 from amsmail.store.locks import Lock
 from amsmail.store.spool import Spool
 from amsmail.wire.address import parse_address
 from amsmail.wire.sasl import Credentials
 from tests.mailcheck.sites import SECRET
+from tests.site.changes import edit
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TEXT = f"""\
@@ -125,7 +126,8 @@ WRITE = ("What now", ""), ("Write this?", "")
 
 class TestFirstSetUp:
     @pytest.fixture(scope="class")
-    def done(self, tmp_path_factory):
+    @classmethod
+    def done(cls, tmp_path_factory):
         """The Person who set a site up, and its path."""
         path = tmp_path_factory.mktemp("first") / "mail.cfg"
         person = Person(path).answer(*SETUP)
@@ -152,6 +154,20 @@ class TestFirstSetUp:
 
     def test_what_comes_next_is_said(self, done):
         assert "Next: mailtransportcfg" in done[0].screen.getvalue()
+
+
+def test_a_new_site_is_told_of_what_an_earlier_one_left(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(mailcfg_dialogue, "DEFAULT_SPOOL", str(tmp_path / "spool"))
+    spool = Spool(str(tmp_path / "spool"), "h")
+    for box in "captain", "stoker":
+        spool.box(box).make()
+        (tmp_path / f"spool/boxes/{box}/new/1.M1R1.h").write_text("Subject: x\n\nHello.\n")
+    answers = [answer for _, answer in SETUP]
+    monkeypatch.setattr(dialogues, "Dialogue", lambda: talking(*answers)[0])
+    assert mailcfg_dialogue.run(tmp_path / "mail.cfg") == 0
+    said = capsys.readouterr().out
+    assert "boxes/captain holds 1 message of an earlier box of that name" in said
+    assert "stoker is no box and has 1 message: `mailcfg box add stoker` makes it one" in said
 
 
 @pytest.mark.parametrize("key", ["Ctrl-C", "Ctrl-D"])
@@ -196,7 +212,7 @@ def test_the_end_of_input_at_any_question_leaves_the_file_as_it_was(path):
     before = path.read_bytes()
     for count in range(len(CHANGES)):
         talk, out = talking(*(answer for _, answer in CHANGES[:count]))
-        assert configuring.dialogue("title", mailcfg_dialogue._ENTRIES, Draft(path), talk) == 64
+        assert dialogues.menu_dialogue("title", mailcfg_dialogue._ENTRIES, Draft(path), talk) == 64
         assert out.getvalue().endswith("\nNothing was written.\n") and CHANGES[count][0] in out.getvalue()
         assert path.read_bytes() == before and os.listdir(path.parent) == ["mail.cfg"]
 
@@ -385,6 +401,16 @@ class TestDomainsOfOthers:
             "mate@yacht.example", "cook@yacht.example")] == [
             "captain", "ToQueue", "captain", "ToQueue", "ToQueue", "mate", "cook"]
 
+    def test_a_box_that_is_renamed_in_one(self, path):
+        """As by command: what was unsafe before is not said again."""
+        edit(path, {("domains", "gmail.com", "unknown"): "relay", ("relay", "host"): "smtp.gmail.com",
+                    ("boxes", "captain", "addresses"): "boat@gmail.com"})
+        said = menu(path, ("What now", "3"), ("Which box", "cook"), ("The box's name", "chef"),
+                    ("What now", "3"), ("Which box", "captain"), ("The box's name", "master"), *WRITE)
+        said = " ".join(said.split())
+        assert said.count("warning: ") == 1
+        assert "warning: box chef gets what is for cook@gmail.com, chef@gmail.com, which may be somebody" in said
+
     def test_a_box_may_keep_what_it_has(self, path):
         edit(path, {("domains", "yacht.example", "unknown"): "relay"})
         menu(path, ("What now", "2"), ("Which box", "cook"), ("Its own addresses", ""), ("Change its password?", ""),
@@ -439,6 +465,32 @@ def test_another_character_set_is_no_end(path):
     person.see("That was no UTF-8 text")
     person.answer(("What now", ""))
     assert person.end() == 0
+
+
+class TestAPasswordThatIsTyped:
+    """`mailcfg password`, which asks on the terminal."""
+
+    @pytest.fixture
+    def person(self, path):
+        return Person("password")
+
+    def type(self, person, *lines):
+        for prompt, line in lines:
+            person.see(prompt)
+            person._child.sendline(line)
+
+    def test_is_asked_for_until_it_is_one_and_twice_the_same(self, person):
+        self.type(person, ("Password:", ""), ("Expected 1 to 1000 printable characters. Password:", "good"),
+                  ("Again:", "bad"), ("The two differ. Once more: Password:", "good"), ("Again:", "good"))
+        assert person.end() == 0
+        assert passwords.verify("good", person.lines[-2]) and "good" not in person.screen.getvalue()
+
+    def test_the_end_of_input(self, person):
+        self.type(person, ("Password:", "good"))
+        person.see("Again:")
+        person.press("Ctrl-D")
+        assert person.end() == 64
+        assert "no password came, in UTF-8; nothing was changed" in person.screen.getvalue()
 
 
 # The dialogue by itself
@@ -505,6 +557,34 @@ def test_a_secret_in_another_character_set_is_asked_again():
     assert "That was no UTF-8 text" in out.getvalue()
 
 
+CHOICES = [("add a box", ""), ("add a domain", ""), ("rename a box", "")]
+
+
+def test_what_an_unfinished_word_was_taken_for_is_said():
+    talk, out = talking("ren", "rename a box", "3", "")
+    assert [talk.choose("What", CHOICES, "add a box") for _ in range(4)] == ["rename a box"] * 3 + ["add a box"]
+    assert out.getvalue().count("\n  rename a box\n") == 0 and "]:   rename a box\n" in out.getvalue()
+    assert out.getvalue().count("  rename a box\n") == 1
+
+
+def test_a_word_that_may_be_several_is_asked_again():
+    talk, out = talking("add a", "add a d")
+    assert talk.choose("What", CHOICES) == "add a domain"
+    assert "Not 'add a': expected more of one of these: add a box, add a domain." in out.getvalue()
+
+
+def test_an_answer_that_counts_as_it_is_is_not_made_longer():
+    """newest 5 is no beginning of newest 50."""
+    def wrong(answer):
+        return config_file.expected(("accounts", "x", "backlog"), answer)
+    choices = FORMS["account"].question("backlog").choices
+    talk, out = talking("newest 5", "newest", "new 7", "al")
+    assert talk.choose("What", choices, takes_others=wrong) == "newest 5"
+    assert talk.choose("What", choices, takes_others=wrong) == "newest 50" and "  newest 50\n" in out.getvalue()
+    assert talk.choose("What", choices, takes_others=wrong) == "all"
+    assert "Not 'new 7': expected all, none, or newest N." in out.getvalue()
+
+
 @pytest.mark.parametrize("sure, networks", [("n", "10.0.0.0/8"), ("y", "10.0.0.0/8, 0.0.0.0/0")])
 def test_the_whole_internet_is_asked_about_twice(path, sure, networks):
     edit(path, {("site", "relay_from"): "10.0.0.0/8", ("tls", "cleartext_login_from"): "::1"})
@@ -515,6 +595,14 @@ def test_the_whole_internet_is_asked_about_twice(path, sure, networks):
     assert "2000::/3: that is a large part of the Internet: passwords may be read" in said
     assert draft.value(("site", "relay_from")) == networks
     assert draft.value(("tls", "cleartext_login_from")) == "::1"
+
+
+def test_a_list_of_networks_that_was_empty_stays_so(path):
+    """Nobody may send without a login: that is not the default."""
+    edit(path, {("site", "relay_from"): ""})
+    draft, (talk, _) = Draft(path), talking("0.0.0.0/0", "n", "n", "")
+    mailcfg_dialogue._ENTRIES["machines on board"](talk, draft)
+    assert draft.value(("site", "relay_from"), None) == "" and not draft.is_changed
 
 
 def test_rare_questions_are_asked_where_they_were_answered():

@@ -10,6 +10,7 @@ import dns.rrset
 import pytest
 
 from amsmail.setup.doctor import network
+from amsmail.transport import reach
 from tests.real.process import free_port, public_folder
 
 from .doctor import Owned, levels, only
@@ -157,6 +158,17 @@ class TestProviders:
     def test_none(self, site, name_server):
         findings = found(site, name_server)
         assert [each.level for each in findings if "stays on board" in each.found] == ["note"]
+
+
+    def test_the_first_address_that_takes_us_will_do(self, listening):
+        with reach.connected(["127.0.0.9", "127.0.0.1", "127.0.0.8"], listening, 2) as connection:
+            assert connection.getpeername()[0] == "127.0.0.1"
+
+    @pytest.mark.parametrize("found, why", [(["127.0.0.9", "127.0.0.8"], "Connection refused"),
+                                            ([], "it has no address")])
+    def test_none_takes_us(self, listening, found, why):
+        with pytest.raises(reach.Unreached, match=why):
+            reach.connected(found, listening, 2)
 
 
 class TestDomains:

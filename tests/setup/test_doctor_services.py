@@ -1,10 +1,14 @@
 """mailcfg check: who serves clients, with real super-servers, ports and programs."""
 
+import itertools
 import os
+import pathlib
 import pwd
 import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -13,13 +17,14 @@ from contextlib import contextmanager
 
 import pytest
 
+from amsmail.setup import processes
 from amsmail.setup.doctor import served, super_servers
-from amsmail.setup.doctor.processes import Process
 from amsmail.setup.doctor.world import World
+from amsmail.setup.processes import Process
 from amsmail.site import config
 from tests.etc.installation import ETC, PORTS, PROJECT, Installation
 from tests.real.packages import environment, tree
-from tests.real.process import _listening_ports, free_port, public_folder, running
+from tests.real.process import _listening_ports, public_folder, running
 
 from .doctor import as_user, levels, only
 from .test_doctor_calls import machine
@@ -84,10 +89,22 @@ class Machine:
             yield process
 
     def world(self, **changes):
-        return World(**{"root": str(self.root), "ports": self.ports, "patience": 10, **changes})
+        return World(**{"root": str(self.root), "proc": self.processes(), "ports": self.ports, "patience": 10,
+                        **changes})
+
+    def processes(self):
+        """A /proc with those processes that a test started, and the first one: others may run an amsd on this
+        machine."""
+        folder = self.root / "proc"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        children = subprocess.run(["pgrep", "-P", str(os.getpid())], capture_output=True, text=True).stdout.split()
+        for name in "stat", "net", "1", *children:
+            (folder / name).symlink_to(f"/proc/{name}")
+        return str(folder)
 
     def found(self, **changes):
-        """What is found about our ports: others may run an amsd on this machine."""
+        """What is found about our ports."""
         site = config.load(str(self.installation.config))
         found = list(served.services(site, self.world(**changes)))
         levels(found)
@@ -207,6 +224,26 @@ def test_a_port_that_another_program_has(machine_):
         site, world = config.load(str(machine_.installation.config)), machine_.world()
         finding = only(as_user(pwd.getpwnam("nobody"), lambda: served.services(site, world)), "wrong")
         assert "run this as root to see which" in finding.found
+
+
+@pytest.mark.parametrize("holders", list(itertools.permutations(["127.0.0.2", "127.0.0.1", "::1"])))
+def test_of_several_programs_on_one_port_the_one_that_answers_is_named(machine_, tmp_path, holders):
+    machine_.put_inetd(machine_.lines()[:1])            # for 127.0.0.1
+    port = machine_.ports["smtp"]
+    proc = pathlib.Path(machine(tmp_path / "proc", *(f"at {host}" for host in holders)))
+    (proc / "net").mkdir()
+    tables = {"tcp": "", "tcp6": ""}
+    for number, host in enumerate(holders):
+        packed = socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+        words = struct.unpack(f"={len(packed) // 4}I", packed)
+        tables["tcp6" if ":" in host else "tcp"] += (
+            f"{number}: {''.join(f'{word:08X}' for word in words)}:{port:04X} 0:0 0A 0 0 0 0 0 {1000 + number}\n")
+        (proc / str(number + 2) / "fd").mkdir()
+        (proc / str(number + 2) / "fd/3").symlink_to(f"socket:[{1000 + number}]")
+    for name, rows in tables.items():
+        (proc / "net" / name).write_text(f"the heads of the columns\n{rows}")
+    with another_program(port):
+        assert "is taken by at 127.0.0.1 (process" in only(machine_.found(proc=str(proc)), "wrong").found
 
 
 def test_a_port_that_another_program_has_before_there_is_an_entry(machine_):
@@ -356,6 +393,13 @@ class TestSystemd:
         assert "no super-server" in only(findings, "note").found
 
 
+def test_a_process_that_has_ended_is_none_though_nobody_asked_for_its_exit_code_yet():
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert processes.process(processes.PROC, child.pid) is None
+    child.wait()
+
+
 def test_without_a_site_names_are_not_compared(machine_):
     machine_.put_inetd(machine_.lines()[:1])
     with machine_.inetd("smtp"):
@@ -370,15 +414,12 @@ def test_without_a_site_names_are_not_compared(machine_):
     ("inetd", "xinetd", "/usr/sbin/xinetd -pidfile /run/xinetd.pid", False)])
 def test_which_process_reads_inetd_conf(server, name, words, reads):
     process = Process(7, name, tuple(words.split()), 0)
-    assert served.SERVERS[server].reads(process, "/etc/inetd.conf") == reads
+    assert served.STARTERS[server].reads(process, "/etc/inetd.conf") == reads
 
 
 @pytest.mark.parametrize("words, reads", [("/usr/sbin/xinetd -pidfile /run/xinetd.pid", True),
                                           ("/usr/sbin/xinetd -f /etc/other.conf", False)])
 def test_which_process_reads_xinetd_conf(words, reads):
     process = Process(7, "xinetd", tuple(words.split()), 0)
-    assert served.SERVERS["xinetd"].reads(process, "/etc/xinetd.conf") == reads
+    assert served.STARTERS["xinetd"].reads(process, "/etc/xinetd.conf") == reads
 
-
-def test_free_ports_are_nobodys(machine_):
-    assert not served.is_open("127.0.0.1", free_port(), 1)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from passlib import hash as hashes
 
 from amsmail.setup.imports.boxes import dovecot, htpasswd, passwd, table
-from amsmail.site import config, draft, passwords
+from amsmail.site import config, passwords
+from tests.site.changes import edit
 
 SHA512 = hashes.sha512_crypt.using(rounds=1000).hash("secret")
 SHA256 = hashes.sha256_crypt.using(rounds=1000).hash("secret")
@@ -125,19 +126,19 @@ def test_mail_cfg_takes_what_was_imported(tmp_path):
     path.write_text(f"schema = 1\n[site]\nhostname = mail.yacht.example\nspool = {tmp_path}/spool\n"
                     "postmaster = captain\n[domains]\n[[yacht.example]]\n[boxes]\n[[captain]]\n")
     path.chmod(0o600)
-    draft.edit(path, passwd(f"ann:{SHA512}:1000:1000::/:/bin/sh").changes)
-    draft.edit(path, dovecot("bob@yacht.example:{PLAIN}'x\"#").changes)
-    draft.edit(path, table("box,password,addresses\ncook,x,galley cook@yacht.example").changes)
+    edit(path, passwd(f"ann:{SHA512}:1000:1000::/:/bin/sh").changes)
+    edit(path, dovecot("bob@yacht.example:{PLAIN}'x\"#").changes)
+    edit(path, table("box,password,addresses\ncook,x,galley cook@yacht.example").changes)
     imported = fetchmailrc("poll h.example proto imap user ' j #\"' pass 'a # \"b' is ann here keep folder A, 'B b'")
-    draft.edit(path, imported.changes)
+    edit(path, imported.changes)
     taken = imported.accounts()
     imported = getmailrc("[retriever]\ntype = MultidropIMAPSSLRetriever\nserver = h.example\nusername = j\n"
                          "password = %\nenvelope_recipient = Delivered-To:1\nmove_on_delete = Old\n"
                          "[options]\ndelete_after = 3", taken)
-    draft.edit(path, imported.changes)
+    edit(path, imported.changes)
     taken += imported.accounts()
-    draft.edit(path, mpoprc("account J\nhost 127.0.0.1\nport 110\nuser j\npassword \"\"q\"\"\n"
-                                  "delivery maildir /home/bob/Mail", taken).changes)
+    edit(path, mpoprc("account J\nhost 127.0.0.1\nport 110\nuser j\npassword \"\"q\"\"\n"
+                      "delivery maildir /home/bob/Mail", taken).changes)
     site = config.load(str(path))
     assert {name: (account["type"], account["user"], account["password"], account["folder"])
             for name, account in site.accounts.items()} == {

@@ -254,7 +254,6 @@ def test_an_account_that_would_be_another_one_here_is_left_out(text):
 def test_what_only_a_person_can_say_is_wanted(text, key):
     imported = fetchmailrc(text)
     assert [keys[2] for keys in imported.wanted] == [key]
-    assert imported.without(imported.accounts()[0]).accounts() == []
 
 
 def test_each_folder_is_an_account():

@@ -106,6 +106,17 @@ def test_a_length_that_is_wrong_counts_for_nothing(spool, mbox, length):
     assert contents(spool) == [b"\none\nFrom y\n", b"X: 2\n\ntwo\n"]
 
 
+def test_a_message_without_an_empty_line_before_it(spool, mbox):
+    """As mutt and Dovecot read it, in a body; in a header it is MH's."""
+    path = mbox(f"From a {DATE}", "X: 1", "", "one", "From here it is text", f"From b {DATE}", "X: 2",
+                f"From c {DATE}", "X: 3", "", "two", f">From d {DATE}")
+    result = mail(spool, BOXES, path, "ann")
+    assert contents(spool) == [b"X: 1\n\none\nFrom here it is text\n",
+                               f"X: 2\nFrom c {DATE}\nX: 3\n\ntwo\nFrom d {DATE}\n".encode()]
+    assert [(place, why) for place, _, why in result.left_out] == [
+        (f"{path}:8", "it stands in the middle of a header, so it was taken for a part of the message around it")]
+
+
 def test_crlf_and_lines_of_any_length(spool, mbox):
     line = "x" * (mail_sources._PIECE * 2 - 1)
     path = mbox(f"From a {DATE}", "Subject: 1", "", line, line + "y", "", f"From b {DATE}", "", "\rz", end="\r\n")
@@ -206,6 +217,26 @@ def test_a_folder_of_mailboxes(spool, tmp_path, mbox):
     for path in "mail/bob", "mail/Ann", "none":
         with pytest.raises(NotRead):
             mail(spool, BOXES, str(tmp_path / path))
+
+
+def test_a_dry_run_tells_what_would_come_and_writes_nothing(spool, tmp_path, mbox):
+    mbox(f"From a {DATE}", "", "x", "", f"From a {DATE}", "", "x", name="mail/Ann")
+    mbox(f"From a {DATE}", "", "x", name="mail/ann")
+    mbox(f"From a {DATE}", "X-IMAP: 1", "", "x", "", f"From a {DATE}", "", "y", name="mail/bob")
+    mbox(f"From a {DATE}", "", "x", name="mail/carol")
+
+    def tree():
+        return sorted((place, tuple(folders), tuple(files)) for place, folders, files in os.walk(spool.path))
+    with spool.lock("mailcheck"):       # it need not wait for that
+        before = tree()
+        found = mail(spool, BOXES, str(tmp_path / "mail"), is_dry=True)
+        assert tree() == before
+    assert found == mail(spool, BOXES, str(tmp_path / "mail"))
+    assert (found.brought, found.known, len(found.left_out)) == ({"ann": 2, "bob": 1}, {"ann": 1}, 2)
+    again = mail(spool, BOXES, str(tmp_path / "mail"), is_dry=True)
+    assert (again.brought, again.known) == ({}, {"ann": 3, "bob": 1})
+    with pytest.raises(NotRead):
+        mail(spool, BOXES, str(tmp_path / "none"), "ann", is_dry=True)
 
 
 def test_no_box_of_this_name(spool, mbox):

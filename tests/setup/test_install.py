@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +12,14 @@ import pytest
 
 from amsmail import __version__
 from amsmail.setup import install
-from amsmail.setup.installing import pieces, rivals, services, software
+from amsmail.setup.installing import pieces, rivals, services, software, starting
 from amsmail.setup.installing.machine import Machine, Trouble
+from amsmail.site.ports import REGISTERED
 from amsmail.store import durable
 
 from ..etc.installation import PROJECT
 from ..real.packages import Unavailable
+from ..real.process import free_port
 from .install_world import copy_of_sources, installer
 
 INETD_CONF = "# of this machine\ntelnet stream tcp nowait root /usr/sbin/telnetd telnetd"     # and no line end
@@ -135,13 +138,13 @@ def test_other_ports_later(quick, root):
 
 
 def test_what_is_chosen_by_itself(tmp_path):
-    assert services.choose(Machine(scratch(tmp_path / "a", "xinetd"))) == "xinetd"
-    assert services.choose(Machine(scratch(tmp_path / "b", "inetd"))) == "inetd"
+    assert starting.choose(Machine(scratch(tmp_path / "a", "xinetd"))) == "xinetd"
+    assert starting.choose(Machine(scratch(tmp_path / "b", "inetd"))) == "inetd"
     bare = scratch(tmp_path / "c", "nothing")
-    assert services.choose(Machine(bare)) == "amsd"
+    assert starting.choose(Machine(bare)) == "amsd"
     (bare / "lib/systemd").mkdir(parents=True)
     (bare / "lib/systemd/systemd").touch()
-    assert services.choose(Machine(bare)) == "systemd"
+    assert starting.choose(Machine(bare)) == "systemd"
 
 
 def test_a_mail_cfg_that_is_there_is_never_touched(quick, root, capsys):
@@ -303,7 +306,7 @@ def test_an_undo_that_was_broken_off_anywhere_can_be_finished(quick, tmp_path, m
 
 
 def others(root, **ports):
-    return [rival.what for rival in rivals.find(Machine(root), {**services.PORTS, **ports}, set())]
+    return [rival.what for rival in rivals.find(Machine(root), {**REGISTERED, **ports}, set())]
 
 
 def test_other_mail_servers_are_found_by_what_starts_them(tmp_path):
@@ -385,7 +388,7 @@ def test_without_an_answer_nothing_is_done(quick, root, monkeypatch, capsys):
     with open(os.devnull) as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
         assert run(root) == 75
-    assert capsys.readouterr().err == "Nothing was done. (--yes installs without a question.)\n"
+    assert capsys.readouterr().err == "Nothing was done. (--yes does it without a question.)\n"
     assert run(root, "--dry-run") == 0
     assert look(root) == before
 
@@ -653,6 +656,75 @@ def test_a_root_that_leads_out_of_itself_is_refused(quick, root, tmp_path, capsy
         assert run(root, "--yes", *arguments) == 69
         assert "leads out of" in capsys.readouterr().err
     assert look(outside) == before
+
+
+@pytest.mark.parametrize("name, path", [
+    ("etc/services", ""), ("etc/passwd", ""), ("etc/xinetd.d", "pop"), ("etc/amsmail", "mail.cfg"),
+    ("etc/rc2.d", "S01postfix")])
+def test_nothing_is_read_through_a_link_that_leads_out_of_the_root(quick, root, tmp_path, capsys, name, path):
+    outside = tmp_path / "outside"
+    (outside / path).parent.mkdir(parents=True, exist_ok=True)
+    (outside / path).write_text("of this machine\n")
+    (root / name).symlink_to(outside)
+    before = look(root)
+    assert run(root, "--yes") == 69
+    assert re.match(rf"/{name}\S* leads out of {root}, to {outside}", capsys.readouterr().err)
+    assert look(root) == before
+
+
+def test_a_link_that_is_only_looked_for_may_lead_out_of_the_root(quick, root, capsys):
+    """Debian's alternatives are absolute."""
+    (root / "usr/sbin/inetd").unlink()
+    (root / "usr/sbin/inetd").symlink_to("/etc/alternatives/inetd")
+    assert run(root, "--yes") == 0
+    assert "served by inetd" in capsys.readouterr().out
+
+
+def test_two_installers_at_the_same_time(quick, root, capsys):
+    for arguments in ("--yes",), ("--undo", "--yes"):
+        before = look(root)
+        with Machine(root).alone():
+            assert run(root, *arguments) == 75
+            assert capsys.readouterr().err == (
+                "Another amsmail-install is at work here: run this again when it has ended.\nNothing was done.\n")
+            assert run(root, *arguments, "--dry-run") == 0          # which only looks
+        assert look(root) == before
+        assert run(root, *arguments) == 0
+        capsys.readouterr()
+
+
+def test_a_root_that_cannot_be_used_is_said(quick, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert run(tmp_path / "file/root", "--yes") == 69
+    assert f"{tmp_path}/file/root cannot be used: Not a directory" in capsys.readouterr().err
+
+
+# Another program that listens at an address and a port, until its standard input is closed.
+LISTENS = """#!{python}
+import socket, sys
+host, port = sys.argv[1:]
+with socket.create_server((host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "::1"])
+def test_two_programs_on_one_port_are_both_seen(tmp_path, host):
+    port = free_port()
+    (tmp_path / "other-server").touch(0o755)
+    (tmp_path / "other-server").write_text(LISTENS.format(python=sys.executable))
+    words = [tmp_path / "other-server", host, str(port)]
+    with socket.create_server(("127.0.0.1", port)), subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        if not other.stdout.readline():
+            raise Unavailable("IPv6", "this machine has no ::1")
+        found = Machine().listeners({port})
+        told = [rival.what for rival in rivals.find(Machine(), {**REGISTERED, "smtp": port}, set())
+                if f"port {port} " in rival.what]
+        other.stdin.close()
+    assert {(each.host, each.process.pid) for each in found} == {("127.0.0.1", os.getpid()), (host, other.pid)}
+    assert len(told) == 2 and f"other-server listens on port {port} (smtp)" in told
 
 
 def test_links_inside_a_root_are_followed(quick, tmp_path, root):

@@ -4,34 +4,23 @@ import os
 
 import pytest
 
-from amsmail.setup.installing.services import UNITS
+from amsmail.setup.installing.starting import UNITS
 from amsmail.site import passwords
 
 from ..etc.installation import PASSWORD, PROJECT
 from ..real.packages import Unavailable
-from ..real.process import public_folder
-from .install_world import copy_of_sources, world
+from . import install_world
+from .install_world import world
+
+public, source = install_world.public, install_world.source      # the fixtures
 
 MESSAGE = "From: captain@yacht.example\nTo: engineer@yacht.example\nSubject: installed\n\nIt works.\n"
 
 
 @pytest.fixture(scope="module")
-def folder():
-    if os.geteuid() != 0:
-        raise Unavailable("a copy of this machine", "only root can make one")
-    with public_folder() as folder:
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def source(folder):
-    return copy_of_sources(folder / "amsmail")
-
-
-@pytest.fixture(scope="module")
-def config(folder):
+def config(public):
     text = (PROJECT / "etc/mail.cfg").read_text()
-    path = folder / "mail.cfg"
+    path = public / "mail.cfg"
     path.touch(0o600)
     path.write_text(text.replace("MAKE-THIS-WITH-mailcfg-password", passwords.hashed(PASSWORD)))
     return path
@@ -164,6 +153,19 @@ def test_xinetd_that_runs_is_told_and_goes_on(machine, config):
     assert machine.must("cat", "/run/xinetd.pid") == pid
     machine.must("id", "amsmail")
     assert machine.run("curl", "-sS", "smtp://127.0.0.1").returncode == 7
+
+
+@with_packages("openbsd-inetd")
+def test_a_super_server_that_takes_its_time_to_end_is_waited_for(machine, config):
+    assert machine.install("--config", config, "--yes").returncode == 0
+    pid = machine.must("cat", "/run/inetd.pid").strip()
+    # A stopped process obeys when it goes on; the init script does not wait for that.
+    machine.must("sh", "-c", f"kill -STOP {pid}; (sleep 0.7; kill -CONT {pid}) > /dev/null 2>&1 &")
+    undone = machine.install("--undo", "--purge", "--yes")
+    assert (undone.returncode, undone.stderr) == (0, ""), undone.stdout
+    assert machine.run("ps", "-o", "stat=", "-p", pid).stdout.strip() in ("", "Z", "Zs")
+    assert machine.install("--config", config, "--yes").returncode == 0
+    round_trip(machine)
 
 
 def start_postfix(machine):

@@ -73,15 +73,16 @@ class Site:
         self.spool = Spool(str(folder / "spool"), "mail.yacht.example")
         self.spool.tidy(["captain", "cook"])
 
-    def run(self, *words, stdin="", code=0):
-        """What a command prints: on standard output where it succeeds, else on standard error."""
+    def run(self, *words, stdin="", code=0, warned=""):
+        """What a command prints: on standard output where it succeeds, else on standard error.  `warned`: what it warns
+        of besides."""
         self._monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
         try:
             found = mailcfg.main([str(word) for word in words], str(self.path))
         except SystemExit as error:
             found = error.code
         said = self._capsys.readouterr()
-        assert (found, said.err if not code else "") == (code, ""), said
+        assert found == code and (code or (warned in said.err if warned else not said.err)), said
         return said.err if code else said.out
 
     def refused(self, *words, stdin="", code=78):
@@ -124,42 +125,71 @@ class TestWrongWords:
         (["box", "add", "x", "--nonsense"], "--nonsense is no option here"),
         (["box", "add", "x", "--addresses"], "--addresses needs a value"),
         (["box", "add", "x", "--password", "y"], "--password is no option here"),
-        (["box", "set", "cook", "--to", "captain"], "--to is no option here"),
-        (["domain", "add", "x.example", "--password-stdin"], "--password-stdin is no option of domain"),
+        (["domain", "add", "x.example", "--password-stdin"], "--password-stdin is no option here"),
+        (["box", "add", "x", "--yes"], "--yes is no option here"),
+        (["network", "set", "--hostname", "x.example"], "--hostname is no option here"),
+        (["network", "set"], "network: expected list or add or delete, found 'set'"),
         (["--nonsense"], "--nonsense is no option here"),
         (["new", "--hostname", "x"], "missing: --domain, --box"),
         (["new", "x", "--hostname", "x", "--domain", "y", "--box", "z"], "what is 'x'?"),
         (["import", "nonsense", "x"], "expected import passwd|dovecot|htpasswd|csv|mail, and one file or folder"),
         (["import", "csv", "x", "--shadow", "y"], "--shadow is of no use to import csv"),
-        (["import", "mail", "x", "--dry-run"], "--dry-run is of no use to import mail"),
+        (["import", "csv"], "expected import passwd|dovecot|htpasswd|csv|mail, and one file or folder"),
+        (["check", "a.cfg", "b.cfg"], "one mail.cfg, not 2"),
+        (["check", "a.cfg", "--config", "b.cfg"], "one mail.cfg, not 2"),
+        (["password", "--stdin", "a.cfg"], "mail.cfg is of use only with --box"),
+        (["password", "--stdin", "--config", "a.cfg"], "mail.cfg is of use only with --box"),
     ])
     def test_words_and_options(self, site, words, said):
         first, _, usage = site.refused(*words, code=64).partition("\n")
         assert first.startswith(said) and usage == mailcfg.USAGE + "\n"
 
     @pytest.mark.parametrize("words, said", [
-        (["box", "set", "stoker"], "[boxes]: there is no box 'stoker'; there are: captain, cook"),
-        (["box", "add", "cook"], "[boxes]: there is a box 'cook' already"),
-        (["box", "add", "x]]"], "found 'x]]'; expected 1 to 64 of a-z"),
-        (["box", "add", "../x"], "found '../x'; expected 1 to 64 of a-z"),
         (["box", "add"], "expected one name of a box, found 0"),
         (["box", "add", "a", "b"], "expected one name of a box, found 2"),
-        (["box", "add", "chef", "--addresses", "cook"], "cook@yacht.example belongs to box c"),
-        (["box", "rename", "cook"], "expected the old name and the new one"),
-        (["box", "rename", "cook", "captain"], "there is a box 'captain' already"),
-        (["box", "rename", "cook", "Chef"], "found 'Chef'; expected 1 to 64 of a-z"),
-        (["box", "lock", "cook", "--addresses", "x"], "--addresses: of no use here"),
-        (["box", "list", "--addresses", "x"], "--addresses: of no use here"),
-        (["box", "delete", "captain"], "[site] postmaster: found 'captain'; expected one of the boxes: cook"),
+        (["box", "set", "--addresses", "x"], "expected one name of a box, found 0"),
+        (["box", "rename", "cook"], "expected the old name and the new one, found 1"),
+        (["box", "list", "cook"], "box: expected no name here, found 'cook'"),
+        (["site", "list", "extra"], "site: expected no name here, found 'extra'"),
+        (["site", "set", "extra", "--hostname", "x.example"], "site: expected no name here, found 'extra'"),
+        (["network", "list", "extra"], "network: expected no name here, found 'extra'"),
+        (["certificate", "make", "extra"], "certificate: expected no name here, found 'extra'"),
+        (["box", "lock", "cook", "--addresses", "x"], "--addresses is of no use to box lock"),
+        (["box", "list", "--addresses", "x"], "--addresses is of no use to box list"),
+        (["box", "lock", "cook", "--password-generate"], "--password-generate is of no use to box lock"),
+        (["box", "add", "mate", "--json"], "--json is of no use to box add"),
+        (["box", "lock", "cook", "--json"], "--json is of no use to box lock"),
+        (["box", "set", "cook", "--to", "captain"], "--to is of no use to box set"),
+        (["site", "list", "--dry-run"], "--dry-run is of no use to site list"),
+        (["network", "add", "10.1.0.0/16", "--json"], "--json is of no use to network add"),
+        (["certificate", "make", "--cleartext-login-from", "::1"], "--cleartext-login-from is of no use to cert"),
         (["box", "delete", "cook", "--mail", "burn"], "expected --mail keep, --mail remove, or --mail give --to BOX"),
         (["box", "delete", "cook", "--mail", "give"], "expected --mail keep"),
         (["box", "delete", "cook", "--to", "captain"], "expected --mail keep"),
         (["box", "delete", "cook", "--mail", "give", "--to", "cook"], "expected another box"),
+        (["box", "adopt", "stoker"], "expected: mailcfg box adopt NAME --to BOX"),
+        (["box", "adopt", "stoker", "--to", "captain", "--dry-run"], "--dry-run is of no use to box adopt"),
+        (["box", "add", "x", "--password-stdin", "--password-generate"], "expected either --password-stdin or"),
+        (["network", "add"], "expected one network"),
+        (["box", "set", "cook", "--addresses", "a", "--addresses", "b"], "found --addresses twice; expected it once"),
+    ])
+    def test_what_is_missing_and_what_is_of_no_use(self, site, words, said):
+        """The command line is wrong, whatever mail.cfg says."""
+        first, *more = site.refused(*words, code=64).splitlines()
+        assert said in first and more == ["`mailcfg --help` shows what there is."]
+
+    @pytest.mark.parametrize("words, said", [
+        (["box", "set", "stoker"], "[boxes]: there is no box 'stoker'; there are: captain, cook"),
+        (["box", "add", "cook"], "[boxes]: there is a box 'cook' already"),
+        (["box", "add", "x]]"], "found 'x]]'; expected 1 to 64 of a-z"),
+        (["box", "add", "../x"], "found '../x'; expected 1 to 64 of a-z"),
+        (["box", "add", "chef", "--addresses", "cook"], "cook@yacht.example belongs to box c"),
+        (["box", "rename", "cook", "captain"], "there is a box 'captain' already"),
+        (["box", "rename", "cook", "Chef"], "found 'Chef'; expected 1 to 64 of a-z"),
+        (["box", "delete", "captain"], "[site] postmaster: found 'captain'; expected one of the boxes: cook"),
+        (["box", "delete", "cook", "--mail", "give", "--to", "stoker"], "there is no box 'stoker'"),
         (["box", "adopt", "cook", "--to", "captain"], "there is a box 'cook' already"),
         (["box", "adopt", "../../x", "--to", "captain"], "found '../../x'; expected"),
-        (["box", "adopt", "stoker"], "expected: mailcfg box adopt NAME --to BOX"),
-        (["box", "adopt", "stoker", "--to", "captain", "--dry-run"], "box adopt changes nothing"),
-        (["box", "add", "x", "--password-stdin", "--password-generate"], "expected either --password-stdin or"),
         (["domain", "add", "no domain"], "found 'no domain'; expected a domain name such as yacht.example"),
         (["domain", "add", "x.example", "--unknown", "maybe"], "--unknown: found 'maybe'; expected refuse or relay"),
         (["domain", "delete", "yacht.example"], "[domains]: found nothing; expected at least one domain"),
@@ -173,9 +203,7 @@ class TestWrongWords:
         (["certificate", "set", "--certificate", "/x", "--key", "/x"], "'/x', which is not there or cannot be read"),
         (["network", "add", "home"], "found 'home'; expected a network such as 192.168.7.0/24"),
         (["network", "delete", "10.0.0.0/8"], "there is no network '10.0.0.0/8'; there are: 127.0.0.0/8, ::1"),
-        (["network", "add"], "expected one network"),
         (["new", "--hostname", "h.example", "--domain", "x.example", "--box", "x"], "is there already"),
-        (["import", "csv", "/x"], "/x: cannot be read: No such file or directory"),
         (["import", "mail", "/x", "--box", "stoker"], "there is no box 'stoker'"),
     ])
     def test_names_and_values(self, site, words, said):
@@ -187,7 +215,15 @@ class TestWrongWords:
     @pytest.mark.parametrize("password", ["\n", "", "a\tb\n", "x" * 1001])
     def test_a_password_that_is_none(self, site, password):
         assert "1 to 1000 printable characters" in site.refused("box", "set", "cook", "--password-stdin",
-                                                                stdin=password)
+                                                                stdin=password, code=64)
+
+    @pytest.mark.parametrize("password", ["\n", "a\tb\n"])
+    def test_a_password_to_be_hashed_that_is_none(self, site, password):
+        for words in ["password", "--stdin"], ["password", "--stdin", "--box", "cook"]:
+            assert site.refused(*words, stdin=password, code=64).startswith("--stdin: expected a line of 1 to 1000")
+
+    def test_a_file_of_users_that_is_not_there(self, site):
+        assert site.refused("import", "csv", "/x", code=75) == "mailcfg: /x: No such file or directory\n"
 
     def test_without_a_file(self, site):
         site.path.unlink()
@@ -228,8 +264,19 @@ class TestLists:
 
     def test_mail_without_a_box_is_told(self, site):
         site.deliver("stoker")
-        assert "stoker is no box, and has mail, 1: `mailcfg box adopt stoker --to BOX` moves it" in site.run("box")
+        said = ("stoker is no box and has 1 message: `mailcfg box add stoker` makes it one, `mailcfg box adopt stoker "
+                "--to BOX` moves its mail.")
+        assert said in site.run("box")
         assert boxmail.strays(site.site) == {"stoker": 1}
+        site.path.write_text(site.path.read_text() + "no_such_key = 1\n")      # a mistake hides nothing of it
+        assert said in site.run("box")
+
+    def test_who_only_looks_makes_no_spool(self, site, tmp_path):
+        (tmp_path / "other/boxes/stoker/new").mkdir(parents=True)
+        site.path.write_text(site.path.read_text().replace(site.spool.path, str(tmp_path / "other")))
+        assert "stoker" not in site.run("box")
+        assert "holds" not in site.run("box", "add", "stoker")
+        assert os.listdir(tmp_path / "other") == ["boxes"]
 
 
 class TestChanges:
@@ -502,10 +549,51 @@ class TestCertificate:
 
 
 def test_a_domain_of_a_provider_is_added_with_a_warning(site):
-    said = site.run("domain", "add", "gmail.com")
-    assert "domain gmail.com added" in said and "warning: all addresses of gmail.com that no box here has" in said
-    assert "mailcfg domain set gmail.com --unknown relay" in said and "captain@gmail.com" in said
-    assert "warning" not in site.run("domain", "add", "web.de", "--dry-run")
+    assert site.run("domain", "add", "gmail.com", warned=(
+        "warning: all addresses of gmail.com that no box here has are refused, though others have them\n"
+        "         mailcfg domain set gmail.com --unknown relay\n"
+        "warning: box captain gets what is for captain@gmail.com, which may be somebody else's")) == (
+        f"{site.path}: domain gmail.com added\n")
+    site.run("domain", "add", "web.de", "--dry-run")
+
+
+class TestADomainOfAProvider:
+    """What a change makes unsafe in it is said; what was so before is not said again."""
+
+    @pytest.fixture
+    def gmail(self, site):
+        for box in "captain", "cook":
+            site.run("box", "set", box, "--addresses", f"{box}@yacht.example")
+        site.run("domain", "add", "gmail.com", "--unknown", "relay")
+        return site
+
+    @pytest.mark.parametrize("words, whose", [
+        (["box", "add", "postmaster"], "postmaster@gmail.com"),
+        (["box", "set", "cook", "--addresses", "cook, mess@yacht.example"], "cook@gmail.com"),
+        (["box", "set", "cook", "--addresses", ""], "cook@gmail.com"),
+        (["domain", "add", "web.de", "--unknown", "refuse"], "all addresses of web.de"),
+        (["domain", "set", "gmail.com", "--unknown", "refuse"], "all addresses of gmail.com"),
+        (["domain", "rename", "gmail.com", "googlemail.com", "--dry-run"], "")])
+    def test_a_command(self, gmail, words, whose):
+        gmail.run(*words, warned=whose)
+
+    def test_a_box_that_is_renamed(self, gmail):
+        gmail.run("box", "set", "cook", "--addresses", "", warned="box cook gets what is for cook@gmail.com")
+        gmail.run("box", "rename", "cook", "chef", warned="box chef gets what is for cook@gmail.com, chef@gmail.com")
+        gmail.run("box", "rename", "captain", "master")       # it has only whole addresses
+
+    def test_it_is_said_once(self, gmail):
+        gmail.run("box", "add", "mate", warned="box mate gets")
+        gmail.run("box", "add", "bosun", "--addresses", "bosun@yacht.example")
+
+    def test_a_mistake_hides_nothing_of_it(self, gmail):
+        gmail.path.write_text(gmail.path.read_text() + "[limits]\nno_such_key = 1\n")
+        gmail.run("box", "add", "mate", warned="box mate gets what is for mate@gmail.com")
+
+    def test_boxes_that_are_imported(self, gmail, tmp_path):
+        (tmp_path / "users.csv").write_text("box,password\nann,x\n")
+        gmail.run("import", "csv", tmp_path / "users.csv", "--dry-run")
+        gmail.run("import", "csv", tmp_path / "users.csv", warned="box ann gets what is for ann@gmail.com")
 
 
 def test_a_domain_that_is_renamed_takes_the_addresses_along(site):
@@ -533,16 +621,10 @@ def test_check_and_password_take_another_mail_cfg_as_all_do(site):
     assert "no box 'stoker'" in site.run("password", "--box", "stoker", code=78)
 
 
-def test_a_network_is_not_set(site):
-    assert "expected list, add or delete" in site.run("network", "set", "--hostname", "foo.example", code=78)
-
-
-@pytest.mark.parametrize("words", [
-    ["box", "list", "cook"], ["site", "list", "extra"], ["domain", "list", "--yes"],
-    ["site", "list", "--dry-run"], ["box", "add", "mate", "--json"],
-    ["network", "add", "10.1.0.0/16", "--json"], ["box", "lock", "cook", "--json"]])
-def test_what_a_verb_has_no_use_for_is_refused(site, words):
-    assert "of no use here" in site.run(*words, code=78)
+def test_a_link_that_nobody_wrote_is_not_counted(site):
+    assert "1 account, no link (the network is taken to be there); relay smtp.pr" in site.run("check", "--file")
+    site.path.write_text(site.path.read_text() + "[links]\n  [[shore]]\n  type = always\n")
+    assert "1 account, 1 link; relay smtp.pr" in site.run("check", "--file")
 
 
 class TestNew:
@@ -566,22 +648,35 @@ class TestNew:
         nothing.run(*self.WORDS, *words, code=78)
         assert not nothing.path.exists()
 
-    @pytest.mark.parametrize("words, said", [
-        ([], "--domain: gmail.com is Gmail's, in which others have addresses, too; expected --unknown relay ("),
-        (["--unknown", "maybe"], "--unknown: found 'maybe'; expected refuse or relay"),
-        (["--unknown", "relay"], "--addresses: expected whole addresses, such as ourboat@gmail.com"),
-        (["--unknown", "relay", "--addresses", "ourboat@gmail.com, captain"], "--addresses: expected whole addresses"),
+    @pytest.mark.parametrize("words, said, code", [
+        ([], "--domain: gmail.com is Gmail's, in which others have addresses, too; expected --unknown relay (", 64),
+        (["--unknown", "maybe"], "--unknown: found 'maybe'; expected refuse or relay", 78),
+        (["--unknown", "relay"], "--addresses: expected whole addresses, such as ourboat@gmail.com", 64),
+        (["--unknown", "relay", "--addresses", "ourboat@gmail.com, captain"], "--addresses: expected whole", 78),
     ])
-    def test_a_providers_domain_without_a_word_about_others(self, nothing, words, said):
-        assert said in nothing.run(*self.WORDS, "--domain", "gmail.com", *words, code=78)
+    def test_a_providers_domain_without_a_word_about_others(self, nothing, words, said, code):
+        assert said in nothing.run(*self.WORDS, "--domain", "gmail.com", *words, code=code)
         assert not nothing.path.exists()
 
     def test_a_providers_domain(self, nothing):
         nothing.run(*self.WORDS, "--domain", "gmail.com", "--unknown", "relay", "--addresses", "ourboat@gmail.com")
         assert nothing.site.domains == {"gmail.com": "relay"}
-        assert set(nothing.site.addresses) == {"ourboat@gmail.com", "postmaster@gmail.com"}
+        assert set(nothing.site.addresses) == {"ourboat@gmail.com", f"postmaster@{nothing.site.hostname}"}
         assert "\n0 wrong, " in nothing.run("check", "--file")
         assert "warning" not in nothing.run("domain", "add", "fleet.example")
+
+    def test_what_an_earlier_site_left_is_told(self, nothing):
+        nothing.deliver("captain")
+        nothing.deliver("stoker")
+        words = [*self.WORDS, "--spool", nothing.spool.path]
+        assert "stoker" not in nothing.run(*words, "--dry-run")
+        said = nothing.run(*words)
+        assert "boxes/captain holds 1 message of an earlier box of that name: in the new box now." in said
+        assert "stoker is no box and has 1 message: `mailcfg box add stoker`" in said
+
+    def test_who_is_refused_in_a_providers_domain_is_said(self, nothing):
+        nothing.run(*self.WORDS, "--domain", "gmail.com", "--unknown", "refuse",
+                    warned="all addresses of gmail.com that no box here has are refused")
 
     def test_a_dry_run(self, nothing):
         assert "postmaster = captain" in nothing.run(*self.WORDS, "--dry-run")
@@ -654,6 +749,15 @@ class TestImport:
         assert self.run(site, "mail", mbox, "--box", "cook") == ["cook: 0 messages, and 1 that came in before"]
         assert len(site.mail("cook")) == 1
 
+    def test_mail_that_would_come(self, site, tmp_path):
+        mbox = tmp_path / "mbox"
+        mbox.write_text("From a@b Thu Jan  1 00:00:10 2015\nSubject: x\n\nHello.\n")
+        assert self.run(site, "mail", mbox, "--box", "cook", "--dry-run") == ["cook: 1 message would come"]
+        self.run(site, "mail", mbox, "--box", "cook")
+        assert self.run(site, "mail", mbox, "--box", "cook", "--dry-run") == [
+            "cook: 0 messages would come, and 1 that came in before"]
+        assert len(site.mail("cook")) == 1
+
     def test_a_folder_of_mail(self, site, tmp_path):
         (tmp_path / "mail").mkdir()
         for name in "cook", "nobody":
@@ -662,6 +766,10 @@ class TestImport:
             "cook: 1 message", f"{tmp_path}/mail/nobody: the mail in it: there is no box 'nobody'"]
 
     def test_mail_that_cannot_be_read_now(self, site, tmp_path):
+        path = site.path.with_name("new.cfg")
+        path.touch(0o600)
+        path.write_text(site.path.read_text().replace(site.spool.path, str(tmp_path / "later")))
+        assert "there is no spool yet" in site.refused("import", "mail", tmp_path, "--config", path, code=75)
         assert "No such file" in site.refused("import", "mail", tmp_path / "none", "--box", "cook", code=75)
         with site.spool.lock("mailcheck"):
             assert "mailcheck or another import runs" in site.refused("import", "mail", tmp_path, "--box", "cook",

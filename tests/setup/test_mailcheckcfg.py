@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import pty
 import signal
 import socket
 import subprocess
@@ -11,9 +10,7 @@ import sys
 import time
 from datetime import datetime, timedelta
 
-import pexpect
 import pytest
-from pexpect import fdpexpect
 
 from amsmail.link import diallers, failures, ledger, presence
 from amsmail.link.dialled import Dialled
@@ -23,8 +20,9 @@ from tests.link_dial.conftest import ENTRIES, FAKES, Line
 from tests.mailcheck.peers import Relay
 from tests.mailcheck.sites import Site, account, relay
 
+from .terminal import PATIENCE, Terminal
+
 BIN = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "bin", "mailcheckcfg")
-PATIENCE = 15       # seconds, for what takes a moment
 MONEY = {"currency": "EUR", "setup_charge": "0.10", "per_minute": "0.25"}
 
 
@@ -119,10 +117,8 @@ def test_a_password_comes_from_standard_input_and_is_never_shown(boat, monkeypat
     (["link", "add", "a b", "--type", "always"], "found 'a b'; expected 1 to 64 of a-z"),
     (["link", "add", "any", "--type", "always"], "found 'any'; expected another name"),
     (["link", "rename", "gsm", "a,b"], "found 'a,b'; expected 1 to 64 of a-z"),
-    (["link", "rename", "gsm"], "expected the old name and the new one"),
-    (["link", "use", "gsm", "nix"], "there is no link 'nix'; there are: gsm, vsat"),
+    (["link", "use", "gsm", "nix"], "there is no link 'nix'; expected one of these, or any: gsm, vsat"),
     (["link", "try", "nix"], "there is no link 'nix'; there are: gsm, vsat"),
-    (["link", "try"], "expected one name of a link, found 0"),
     (["calls", "set", "--schedule", "now and then"], "--schedule: found 'now and then'; expected windows such as"),
     (["calls", "set", "--use", "nix"], "[calls] use: found 'nix'; expected links: gsm, vsat"),
     (["price", "nix"], "there is no link 'nix'; there are: gsm, vsat"),
@@ -137,8 +133,20 @@ def test_what_is_refused(boat, words, complaint):
     (["link", "lock"], "link: expected list or add or set"),
     (["calls", "add", "x"], "calls: expected list or set"),
     (["link", "set", "gsm", "--password", "secret"], "--password is no option here"),
-    (["calls", "set", "--password-stdin"], "--password-stdin is no option of calls"),
+    (["calls", "set", "--password-stdin"], "--password-stdin is no option here"),
     (["price", "--out", "1 MB"], "--out: found '1 MB'; expected octets"),
+    (["price", "--dry-run"], "--dry-run is no option here"),
+    (["link", "rename", "gsm"], "expected the old name and the new one, found 1"),
+    (["link", "delete"], "expected one name of a link, found 0"),
+    (["link", "set", "gsm", "--yes"], "--yes is no option here"),
+    (["link", "set", "gsm", "--json"], "--json is of no use to link set"),
+    (["link", "delete", "gsm", "--priority", "1"], "--priority is of no use to link delete"),
+    (["link", "try"], "expected one name of a link, found 0"),
+    (["link", "try", "gsm", "--dry-run"], "--dry-run is of no use to link try"),
+    (["link", "use", "land", "any"], "link use: found any beside land; expected either any alone, for all links by "
+     "priority, or the names of those to use, the first one first"),
+    (["link", "use", "land", "--json"], "shows which links are used now: expected no name with it, found 'land'"),
+    (["link", "use", "--dry-run"], "expected the links to use, or any: without a name nothing is changed"),
 ])
 def test_a_command_line_that_is_wrong(boat, words, complaint):
     assert complaint in boat.refuses(*words, code=64)
@@ -159,6 +167,14 @@ def test_which_links_are_used_now(boat):
     assert json.loads(boat.does("link", "use", "--json")) == ["vsat", "gsm"]
     boat.does("link", "use", "any")
     assert boat.site.calls["use"] == [] and "\nuse =" not in boat.path.read_text()
+
+
+def test_what_link_use_refuses_where_mail_cfg_has_no_such_link(boat):
+    assert "no link 'land'; expected nothing, since no link is described yet: `mailcheckcfg link add`" in boat.refuses(
+        "link", "use", "land")
+    boat.links(**{"a b": {"type": "always"}})
+    assert "found a link 'a b', which cannot stand in [calls] use; expected 1 to 64 of a-z" in boat.refuses(
+        "link", "use", "a b")
 
 
 def test_a_link_that_is_renamed_or_deleted_is_so_where_it_is_used(boat):
@@ -429,55 +445,11 @@ def test_nothing_is_found(tmp_path, monkeypatch):
 
 # The dialogue
 
-class Terminal:
-    """A pseudo-terminal with the dialogue on it, in a child of this process: so it starts in no time."""
-
-    def __init__(self, path):
-        self.process, fd = pty.fork()
-        if not self.process:
-            try:
-                sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")
-                code = mailcheckcfg.main([str(path)])
-                sys.stdout.flush()
-            except BaseException as error:
-                print("died:", repr(error), flush=True)
-                code = 99
-            os._exit(code)
-        self._screen = fdpexpect.fdspawn(fd, encoding="utf-8", timeout=PATIENCE)
-        self._screen.delaybeforesend = None
-
-    def answer(self, prompt, text):
-        """Waits for a prompt, which ends with a colon, and answers; gives what came until then."""
-        before = self.wait_for(prompt)
-        self._screen.send(f"{text}\n")
-        return before
-
-    def wait_for(self, prompt):
-        self._screen.expect_exact(prompt)
-        before = self._screen.before
-        self._screen.expect("[:?>] $")
-        return before
-
-    def press(self, key):
-        self._screen.send(key)
-
-    def end(self):
-        """(exit code, what came since)"""
-        try:
-            self._screen.expect(pexpect.EOF)
-        except OSError:
-            raise AssertionError(self._screen.before) from None
-        _, status = os.waitpid(self.process, 0)
-        self._screen.close()
-        return os.waitstatus_to_exitcode(status), self._screen.before
-
-
 def talk(boat, answers):
     """A whole dialogue: (exit code, all that came on the screen)."""
-    terminal = Terminal(boat.path)
-    said = "".join(terminal.answer(*each) for each in answers)
-    code, rest = terminal.end()
-    return code, " ".join((said + rest).split())
+    terminal = Terminal(mailcheckcfg.main, boat.path)
+    terminal.play(answers)
+    return terminal.end(), " ".join(terminal.said.split())
 
 
 SIZES = [("largest message that it sends", ""), ("largest message that it fetches", "")]
@@ -672,30 +644,28 @@ def test_without_writing_there_is_no_trial_call(boat, line):
 
 def test_whoever_leaves_after_a_trial_call_is_told_what_holds(boat, line):
     dialled(boat, "networkmanager")
-    terminal = Terminal(boat.path)
-    for each in [("What now", "schedule"), ("When amsd calls by itself", "06:00-22:00"),
-                 ("Whose mail may be urgent", ""), ("What now", "trial call"), ("Which link", ""), ("It dials gsm", ""),
-                 ("Write this", "")]:
-        terminal.answer(*each)
+    terminal = Terminal(mailcheckcfg.main, boat.path)
+    terminal.play([("What now", "schedule"), ("When amsd calls by itself", "06:00-22:00"),
+                   ("Whose mail may be urgent", ""), ("What now", "trial call"), ("Which link", ""),
+                   ("It dials gsm", ""), ("Write this", "")])
     terminal.wait_for("What now")
     terminal.press("\x04")
-    code, said = terminal.end()
-    assert code == 64 and "Nothing more was written." in said and boat.site.calls["schedule"] == "06:00-22:00"
+    assert terminal.end() == 64 and "Nothing more was written." in terminal.said
+    assert boat.site.calls["schedule"] == "06:00-22:00"
 
 
 def test_ctrl_c_in_a_trial_call_leaves_the_dialogue_alive(boat, line):
     dialled(boat, "networkmanager")
     line.play("hang")
-    terminal = Terminal(boat.path)
-    for each in [("What now", "trial call"), ("Which link", ""), ("It dials gsm", "y")]:
-        terminal.answer(*each)
+    terminal = Terminal(mailcheckcfg.main, boat.path)
+    terminal.play([("What now", "trial call"), ("Which link", ""), ("It dials gsm", "y")])
     end = time.monotonic() + PATIENCE
     while not line.is_up("networkmanager"):
         assert time.monotonic() < end
         time.sleep(0.01)
     terminal.press("\x03")
     said = terminal.answer("What now", "")
-    assert "topped by SIGINT." in said and "The trial call did not end well" in said and terminal.end()[0] == 0
+    assert "topped by SIGINT." in said and "The trial call did not end well" in said and terminal.end() == 0
     assert not line.is_up("networkmanager") and boat.left_behind == []
 
 
@@ -706,12 +676,10 @@ CUT = [*GSM, *WRITE]
 @pytest.mark.parametrize("count", range(len(CUT)))
 def test_whoever_leaves_at_any_question_changes_nothing(boat, machine, count, key):
     before = boat.path.read_bytes(), os.stat(boat.path).st_mtime_ns
-    terminal = Terminal(boat.path)
-    for each in CUT[:count]:
-        terminal.answer(*each)
+    terminal = Terminal(mailcheckcfg.main, boat.path)
+    terminal.play(CUT[:count])
     terminal.wait_for(CUT[count][0])
     terminal.press(key)
-    code, said = terminal.end()
-    assert code == 64 and "Nothing was written." in said
+    assert terminal.end() == 64 and "Nothing was written." in terminal.said
     assert (boat.path.read_bytes(), os.stat(boat.path).st_mtime_ns) == before
     assert sorted(os.listdir(boat.path.parent)) == ["mail.cfg", "spool"]

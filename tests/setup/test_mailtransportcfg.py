@@ -2,32 +2,25 @@
 
 import io
 import json
-import os
-import pty
 import re
-import signal
 import socket
 import sys
 from collections import namedtuple
 
-import pexpect
 import pytest
-from pexpect.fdpexpect import fdspawn
 
 from amsmail.program import mailtransportcfg
-from amsmail.program.mailtransportcfg_dialogue import backlog_choices
+from amsmail.program.mailtransportcfg_mail import backlog_choices
 from amsmail.setup.provider import discover, presets
 from amsmail.setup.provider.discover import Found
 from amsmail.setup.provider.providers import Offer
-from amsmail.setup.provider.trial import Trial
+from amsmail.setup.provider.report import Trial
 from amsmail.site import config
 
 from ..etc.installation import PROJECT
-from ..real.boxes import Boxes
-from ..real.certificate import make_certificate
-from ..real.dovecot import Dovecot
-from ..real.postfix import Postfix
-from ..real.process import free_port, public_folder
+from ..real.process import free_port
+from .provider_ashore import PASSWORD, provider_ashore
+from .terminal import Terminal
 
 START = """\
 # Ours.
@@ -43,24 +36,15 @@ spool = {spool}
 [[cook]]
 addresses = cook, cook@gmail.com    # hers
 """
-PASSWORD = "Ahoy 77%31"
 LEFT = 64
-
-Shore = namedtuple("Shore", "certificate boxes dovecot postfix")
 
 
 @pytest.fixture(scope="module")
 def shore():
-    with public_folder() as folder:
-        certificate = make_certificate(folder)
-        boxes = Boxes(folder / "mail", ["owner", "mate"])
+    with provider_ashore() as shore:
         for number in range(12):
-            boxes.deliver("owner", b"Subject: %d\n\n" % number + b"a line of it\n" * 1000)
-        dovecot = Dovecot(folder / "dovecot", boxes, {"owner": PASSWORD, "mate": PASSWORD}, certificate, with_imap=True)
-        with dovecot.running():
-            postfix = Postfix(folder / "postfix", boxes, dovecot, settings="smtpd_error_sleep_time = 0")
-            with postfix.running():
-                yield Shore(certificate, boxes, dovecot, postfix)
+            shore.boxes.deliver("owner", b"Subject: %d\n\n" % number + b"a line of it\n" * 1000)
+        yield shore
 
 
 @pytest.fixture
@@ -181,30 +165,42 @@ def test_an_account_is_changed_renamed_and_deleted(run, path):
     assert accounts(path) == {}
 
 
-def wrong_commands():
-    add = ("account", "add", "cook", "--provider", "posteo", "--user", "c")
-    return {
-        "expected a line of 1 to 1000 printable characters": (*add, "--box", "cook", "--password-stdin"),
-        "the password at the provider": (*add, "--box", "cook"),
-        "--port: found '0'; expected a port number": ("relay", "set", "--port", "0"),
-        "user and password go together": ("relay", "set", "--host", "a.example", "--user", "x"),
-        "expected one of: gmail, outlook": ("relay", "set", "--provider", "nobody"),
-        "found 'nobody'; expected a mail address": ("relay", "set", "--address", "nobody"),
-        "have its mail forwarded": ("account", "add", "cook", "--address", "cook@outlook.com"),
-        "there is no account 'cook'": ("account", "delete", "cook"),
-        "expected one name of a account, found 0": ("account", "add"),
-        "expected 1 to 64 of a-z": ("account", "add", "Cook\n[x]"),
-        "expected the old name and the new one": ("account", "rename", "cook"),
-        "there is no account 'mate'": ("account", "test", "mate"),
-        "relay: what is 'it'?": ("relay", "test", "it"),
-    }
+ADD = ("account", "add", "cook", "--provider", "posteo", "--user", "c")
+REFUSED = [
+    (78, "the password at the provider", (*ADD, "--box", "cook")),
+    (78, "--port: found '0'; expected a port number", ("relay", "set", "--port", "0")),
+    (78, "user and password go together", ("relay", "set", "--host", "a.example", "--user", "x")),
+    (78, "there is no account 'cook'", ("account", "delete", "cook")),
+    (78, "expected 1 to 64 of a-z", ("account", "add", "Cook\n[x]")),
+    (78, "there is no account 'mate'", ("account", "test", "mate")),
+    (69, "have its mail forwarded", ("account", "add", "cook", "--address", "cook@outlook.com")),
+    (69, "icloud: no pop3 there that takes a password", ("account", "add", "cook", "--provider", "icloud", "--type",
+                                                         "pop3")),
+    (64, "expected a line of 1 to 1000 printable characters", (*ADD, "--box", "cook", "--password-stdin")),
+    (64, "found the provider 'nobody'; expected one of: gmail, outlook", ("relay", "set", "--provider", "nobody")),
+    (64, "found the provider 'nobody'; expected one of: gmail, outlook", ("provider", "show", "nobody")),
+    (64, "found 'nobody'; expected a mail address", ("relay", "set", "--address", "nobody")),
+    (64, "found 'nobody'; expected a mail address", ("relay", "set", "--provider", "gmail", "--address", "nobody")),
+    (64, "found 'nope'; expected a mail address", ("discover", "nope")),
+    (64, "expected one name of an account, found 0", ("account", "add")),
+    (64, "expected the old name and the new one", ("account", "rename", "cook")),
+    (64, "relay: expected no name here, found 'it'", ("relay", "test", "it")),
+    (64, "--yes is of no use without --address", ("relay", "set", "--host", "a.example", "--yes")),
+    (64, "--yes is of no use to relay test", ("relay", "test", "--yes")),
+    (64, "--yes is of no use to account delete", ("account", "delete", "cook", "--yes")),
+    (64, "--dry-run is of no use to account test", ("account", "test", "--dry-run")),
+    (64, "--host is of no use to relay remove", ("relay", "remove", "--host", "a.example")),
+    (64, "--provider is of no use to account rename", ("account", "rename", "a", "b", "--provider", "gmail")),
+    (64, "--json is of no use to relay set", ("relay", "set", "--json")),
+]
 
 
-@pytest.mark.parametrize("words, arguments", wrong_commands().items(), ids=wrong_commands())
-def test_what_is_wrong_is_said_and_nothing_is_written(run, path, words, arguments):
+@pytest.mark.parametrize("code, words, arguments", REFUSED, ids=[f"{' '.join(words)!r}" for *_, words in REFUSED])
+def test_what_is_wrong_is_said_and_nothing_is_written(run, path, capsys, code, words, arguments):
     before = path.read_bytes()
-    found = run(*arguments)
-    assert (found.code, found.out) == (78, "") and words in found.err
+    found = run(*arguments) if arguments[0] in ("relay", "account") else Outcome(
+        mailtransportcfg.main(list(arguments)), *capsys.readouterr())
+    assert (found.code, found.out) == (code, "") and words in found.err
     assert path.read_bytes() == before
 
 
@@ -219,6 +215,7 @@ def test_an_account_needs_a_box_that_there_is(run, path):
 @pytest.mark.parametrize("arguments", [
     ("relays",), ("relay", "add"), ("account", "make", "x"), ("provider", "show"), ("provider", "all"), ("discover",),
     ("import", "muttrc", "x"), ("import", "mpoprc"), ("relay", "set", "--password", "x"), ("relay", "set", "--host"),
+    ("provider", "--config", "x"), ("discover", "a@b.example", "--config", "x"), ("import", "mpoprc", "x", "--json"),
 ], ids=" ".join)
 def test_a_command_line_that_is_none(path, capsys, arguments):
     with pytest.raises(SystemExit) as end:
@@ -232,6 +229,14 @@ def test_without_a_mail_cfg(tmp_path, capsys):
 
 
 # Providers, and the DNS
+
+def test_an_address_of_which_nothing_is_found(run, path, monkeypatch):
+    before = path.read_bytes()
+    answer(monkeypatch, why="there is no domain shore.example: is the address right?")
+    found = run("relay", "set", "--address", "owner@shore.example")
+    assert found == (69, "", "owner@shore.example: there is no domain shore.example: is the address right?\n")
+    assert path.read_bytes() == before
+
 
 def answer(monkeypatch, *offers, why=""):
     monkeypatch.setattr(discover, "discover", lambda address: Found(offers, why))
@@ -251,7 +256,6 @@ def test_providers_are_listed_and_shown(capsys):
     assert mailtransportcfg.main(["provider", "show", "GMX", "--json"]) == 0
     assert {"service": "imap", "host": "imap.gmx.net", "port": 993, "tls": "implicit", "passwords": True} in json.loads(
         capsys.readouterr().out)["servers"]
-    assert mailtransportcfg.main(["provider", "show", "nobody"]) == 78
 
 
 def test_discover(monkeypatch, capsys):
@@ -263,14 +267,13 @@ def test_discover(monkeypatch, capsys):
     answer(monkeypatch, why="this machine knows no name server, so it is not on line")
     assert mailtransportcfg.main(["discover", "owner@shore.example"]) == 69
     assert capsys.readouterr().out == "this machine knows no name server, so it is not on line\n"
-    assert mailtransportcfg.main(["discover", "shore.example"]) == 78
 
 
 def test_a_server_in_another_domain_gets_no_password_unless_somebody_says_so(run, path, monkeypatch):
     answer(monkeypatch, FOREIGN)
     words = ("account", "add", "owner", "--address", "owner@shore.example", "--box", "captain", "--password-stdin")
     refused = run(*words, password=PASSWORD)
-    assert refused.code == 78 and "if it may get the password, say --yes" in refused.err
+    assert refused.code == 64 and "if it may get the password, say --yes" in refused.err
     assert run(*words, "--yes", password=PASSWORD).code == 0
     assert accounts(path)["owner"]["host"] == "mail.other.example"
 
@@ -298,10 +301,16 @@ def test_everything_is_tried_at_once(run, path, connected):
 
 def test_what_does_not_work_is_said_by_the_exit_code_too(run, connected):
     run("account", "set", "owner", "--password-stdin", password="wrong")
-    assert run("account", "test").code == 75
+    assert run("account", "test").code == 69
     alone = run("account", "test", "owner")
     assert alone.code == 69 and "account owner: DOES NOT WORK\n" in alone.out
     assert "The login as owner was refused" in alone.out
+    run("account", "set", "owner", "--password-stdin", password=PASSWORD)
+    run("account", "set", "owner", "--port", str(free_port()))
+    later = run("account", "test")
+    assert later.code == 75 and "relay: works\n" in later.out and "account owner: DOES NOT WORK NOW\n" in later.out
+    found = json.loads(run("account", "test", "owner", "--json").out)["account owner"]
+    assert (found["ok"], found["failure"]) == (False, "temporary")
 
 
 def test_nothing_to_try(run):
@@ -311,52 +320,9 @@ def test_nothing_to_try(run):
 
 # Dialogues
 
-class Terminal:
-    """mailtransportcfg on a pseudo-terminal; `said` is all that it wrote."""
-
-    def __init__(self, *arguments, program=None):
-        self._pid, descriptor = pty.fork()
-        if not self._pid:
-            if program:
-                os.execv(sys.executable, [sys.executable, str(program), *arguments])
-            _be_the_program(arguments)
-        self._child = fdspawn(descriptor, encoding="utf-8", timeout=10)
-        self.said = ""
-
-    def wait_for(self, what):
-        """Waits for a question whose last line, or the one above it, has these words; or for the end."""
-        pattern = what if what is pexpect.EOF else rf"{re.escape(what)}[^\n]*(\r\n[^\n]*)?[:>] $"
-        index = self._child.expect([pattern, pexpect.TIMEOUT, *([] if what is pexpect.EOF else [pexpect.EOF])])
-        self.said += self._child.before + (self._child.after if isinstance(self._child.after, str) else "")
-        assert index == 0, f"{what}: never asked, after:\n{self.said}"
-
-    def send(self, text):
-        self._child.send(text)
-
-    def play(self, script):
-        """Answers questions: pairs of words of a question, and the answer."""
-        for question, answer in script:
-            self.wait_for(question)
-            self.send(f"{answer}\n")
-
-    def end(self):
-        """Its exit code."""
-        self.wait_for(pexpect.EOF)
-        self._child.close()
-        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-
-
-def _be_the_program(arguments):
-    """In the child: what a launcher does, without the time that Python takes to start."""
-    code = 99
-    try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        sys.stdin = open(0, encoding="utf-8", closefd=False)
-        sys.stdout = sys.stderr = open(1, "w", encoding="utf-8", closefd=False)
-        code = mailtransportcfg.main(list(arguments))
-        sys.stdout.flush()
-    finally:
-        os._exit(code)
+def on_terminal(*arguments, program=None):
+    """mailtransportcfg on a Terminal."""
+    return Terminal(mailtransportcfg.main, *arguments, program=program)
 
 
 def by_hand(host, port, shore, user="owner", password=PASSWORD, login=()):
@@ -383,20 +349,20 @@ def first_set_up(shore, tries_relay="n"):
 
 def play(path, script):
     """The Terminal after a script, and its exit code."""
-    terminal = Terminal(str(path))
+    terminal = on_terminal(path)
     terminal.play(script)
     return terminal, terminal.end()
 
 
 def test_a_first_set_up_by_the_program_itself(path, shore):
     """As a person has it, with a wrong password first."""
-    terminal = Terminal(str(path), program=PROJECT / "bin/mailtransportcfg")
+    terminal = on_terminal(path, program=PROJECT / "bin/mailtransportcfg")
     script = first_set_up(shore, tries_relay="y")
     wrong = [index for index, (question, _) in enumerate(script) if question in ("The password there", "Once more")][:2]
     for index in wrong:
         script[index] = (script[index][0], "wrong")
     at = script.index(("Try it now", "y")) + 1
-    script[at:at] = [("What now", "password"), ("The password there", PASSWORD), ("Once more", PASSWORD)]
+    script[at:at] = [("What now [password]", ""), ("The password there", PASSWORD), ("Once more", PASSWORD)]
     terminal.play(script)
     code, said = terminal.end(), terminal.said
     assert code == 0, said
@@ -415,10 +381,10 @@ def test_a_first_set_up_by_the_program_itself(path, shore):
 def test_who_leaves_at_any_question_leaves_mail_cfg_as_it_was(path, shore, key):
     script, before = first_set_up(shore), path.read_bytes()
     for count in range(len(script)):
-        terminal = Terminal(str(path))
+        terminal = on_terminal(path)
         terminal.play(script[:count])
         terminal.wait_for(script[count][0])
-        terminal.send(key)
+        terminal.press(key)
         assert terminal.end() == LEFT and "Nothing was written." in terminal.said, script[count]
         assert path.read_bytes() == before, script[count]
     assert sorted(file.name for file in path.parent.iterdir()) == ["mail.cfg", "spool"]
@@ -454,10 +420,10 @@ def test_changes(path, connected):
 def test_who_leaves_while_changing_leaves_mail_cfg_as_it_was(path, connected, key):
     before = path.read_bytes()
     for count in range(1, len(CHANGES)):
-        terminal = Terminal(str(path))
+        terminal = on_terminal(path)
         terminal.play(CHANGES[:count])
         terminal.wait_for(CHANGES[count][0])
-        terminal.send(key)
+        terminal.press(key)
         assert terminal.end() == LEFT and path.read_bytes() == before, CHANGES[count]
 
 
@@ -500,7 +466,8 @@ def test_a_server_that_does_not_answer_is_corrected(path, shore):
     terminal, code = play(path, [
         ("provider that sends our mail on", "n"), ("account at a provider to fetch from", ""), ("address there", "-"),
         ("A name for the account", ""), ("Protocol", "pop3"), *by_hand("localhost", nobody, shore), ("Try it now", ""),
-        ("What now", "again"), ("What now", "server"), ("Protocol", "<"), ("What now", "server"), ("Protocol", "pop3"),
+        ("What now [again]", ""), ("What now", "server"), ("Protocol", "<"), ("What now", "server"),
+        ("Protocol", "pop3"),
         ("The provider's server", ""), ("Encryption", ""), ("Its port", shore.dovecot.pop3s), ("user name", ""),
         ("fingerprint", ""), ("authorities", ""), ("The password there", ""), ("The box here", "several"),
         ("header field", ""), ("What becomes", ""), ("first call takes", ""), ("rare questions", ""),
@@ -519,19 +486,19 @@ def silent():
 
 def test_who_does_not_wait_for_a_trial_leaves_mail_cfg_as_it_was(path, shore, silent):
     before = path.read_bytes()
-    terminal = Terminal(str(path))
+    terminal = on_terminal(path)
     terminal.play([("provider that sends our mail on", ""), ("address there", "-"), 
                    *by_hand("127.0.0.1", silent.getsockname()[1], shore), ("Try it now", "y")])
     with silent.accept()[0]:
-        terminal.send("\x03")
+        terminal.press("\x03")
     assert terminal.end() == LEFT and path.read_bytes() == before
 
 
 def test_who_does_not_wait_for_a_command_is_not_kept(run, path, silent):
     run("relay", "set", "--host", "127.0.0.1", "--port", str(silent.getsockname()[1]))
-    terminal = Terminal("relay", "test", "--config", str(path))
+    terminal = on_terminal("relay", "test", "--config", str(path))
     with silent.accept()[0]:
-        terminal.send("\x03")
+        terminal.press("\x03")
     assert terminal.end() == 75 and "Traceback" not in terminal.said
 
 
@@ -576,13 +543,13 @@ def test_whether_two_servers_are_of_one_provider(host, other, are):
 
 
 def test_a_first_call_is_offered_only_with_sizes_that_are_known():
-    few = Trial(True, (), 3, 600, (100, 200, 300))
+    few = Trial("", (), 3, 600, (100, 200, 300))
     assert backlog_choices(few) == (("all", "3 messages, 600 octets"), ("none", "only what comes from now on"))
-    many = Trial(True, (), 5000, None, tuple([2000] * 60))
+    many = Trial("", (), 5000, None, tuple([2000] * 60))
     assert backlog_choices(many) == (
         ("all", "5000 messages"), ("none", "only what comes from now on"), ("newest 10", "20 kB; any number"),
         ("newest 50", "100 kB; any number"))
-    assert backlog_choices(Trial(True, ())) == backlog_choices(None) == ()
+    assert backlog_choices(Trial("", ())) == backlog_choices(None) == ()
 
 
 # Imports
@@ -626,7 +593,7 @@ def test_an_import_without_a_terminal_takes_what_is_whole_and_lists_the_rest(run
 
 
 def test_an_import_at_a_terminal_asks_for_what_is_missing(path, mpoprc):
-    terminal = Terminal("import", "mpoprc", str(mpoprc), "--config", str(path))
+    terminal = on_terminal("import", "mpoprc", str(mpoprc), "--config", str(path))
     terminal.play([("Take it over", ""), ("Take it over", "<"), ("Take it over", "n"), ("Take it over", ""),
                    ("The password there", "open"), ("Once more", "open"), ("The box here", "captain"),
                    ("Write this", "")])
@@ -639,14 +606,15 @@ def test_who_leaves_an_import_leaves_mail_cfg_as_it_was(path, mpoprc):
     before = path.read_bytes()
     script = ["Take it over", "Take it over", "The password there"]
     for count in range(len(script)):
-        terminal = Terminal("import", "mpoprc", str(mpoprc), "--config", str(path))
+        terminal = on_terminal("import", "mpoprc", str(mpoprc), "--config", str(path))
         terminal.play([(question, "") for question in script[:count]])
         terminal.wait_for(script[count])
-        terminal.send("\x03")
+        terminal.press("\x03")
         assert terminal.end() == LEFT and path.read_bytes() == before
 
 
 def test_imports_that_bring_nothing(run, tmp_path):
     (tmp_path / "empty").write_text("")
     assert run("import", "fetchmailrc", str(tmp_path / "empty")).code == 69
-    assert "cannot be read: No such file" in run("import", "getmailrc", str(tmp_path / "none")).err
+    missing = run("import", "getmailrc", str(tmp_path / "none"))
+    assert missing.code == 75 and f"{tmp_path / 'none'}: No such file" in missing.err

@@ -3,44 +3,34 @@
 import base64
 import re
 import socket
+import threading
 import time
-from collections import namedtuple
 
 import pytest
 
-from amsmail.setup.provider import trial
-from amsmail.setup.provider.trial import try_account, try_relay
+from amsmail.setup.provider import trial, trials, visits
+from amsmail.setup.provider.report import Trial
 from amsmail.site import resolve
 from amsmail.transport import connect
+from amsmail.transport.call import Call
 from amsmail.transport.carrier import Untrusted
 from amsmail.transport.line import Line
+from amsmail.transport.result import PERMANENT, TEMPORARY
 
 from ..mailcheck.imap_peer import ImapProvider
 from ..mailcheck.peers import CUT, Peer, Provider, Relay
 from ..mailcheck.silence import fall_silent, read_only
 from ..mailcheck.sites import Impatient, Site, account, relay
-from ..real.boxes import Boxes
-from ..real.certificate import make_certificate
-from ..real.dovecot import Dovecot
-from ..real.postfix import Postfix
-from ..real.process import free_port, public_folder
+from ..real.process import free_port
+from .provider_ashore import PASSWORD, provider_ashore
 
-PASSWORD = "Ahoy 77%31"
 SMALL, LARGE = b"Subject: small\n\nHello.\n", b"Subject: large\n\n" + b"many words\n" * 30_000
-
-Shore = namedtuple("Shore", "certificate boxes dovecot postfix")
 
 
 @pytest.fixture(scope="module")
 def shore():
-    with public_folder() as folder:
-        certificate = make_certificate(folder)
-        boxes = Boxes(folder / "mail", ["owner", "mate"])
-        dovecot = Dovecot(folder / "dovecot", boxes, {"owner": PASSWORD, "mate": PASSWORD}, certificate, with_imap=True)
-        with dovecot.running():
-            postfix = Postfix(folder / "postfix", boxes, dovecot, settings="message_size_limit = 10240000")
-            with postfix.running():
-                yield Shore(certificate, boxes, dovecot, postfix)
+    with provider_ashore() as shore:
+        yield shore
 
 
 @pytest.fixture
@@ -60,7 +50,7 @@ def relay_trial(site):
     """A function: what came of a trial of the relay with these settings, over this line."""
     def tried(port, line=Line(), **settings):
         site.configure(relay=relay(port, **{"user": "owner", "password": PASSWORD, **settings}))
-        return checked(try_relay(site.site, line))
+        return checked(trial.of_relay(site.site, Call(line)).run())
     return tried
 
 
@@ -69,7 +59,7 @@ def account_trial(site):
     """The same of the account `owner`."""
     def tried(port, line=Line(), **settings):
         site.configure(accounts=account(port, **{"user": "owner", "password": PASSWORD, **settings}))
-        return checked(try_account(site.site, "owner", line))
+        return checked(trial.of_account(site.site, "owner", Call(line)).run())
     return tried
 
 
@@ -175,7 +165,7 @@ def logged(log, words):
 
 def test_a_wrong_password_at_the_relay(shore, relay_trial):
     result = relay_trial(shore.postfix.submissions, **trusted(shore, tls="implicit", password="wrong"))
-    assert not result.ok
+    assert result.failure == PERMANENT
     assert result.lines[-1].startswith("The login as owner was refused: 535 5.7.8 Error: authentication failed")
 
 
@@ -183,7 +173,7 @@ def test_a_wrong_password_at_the_relay(shore, relay_trial):
                                          ("imap", "[AUTHENTICATIONFAILED] Authentication failed.")])
 def test_a_wrong_password_at_an_account(shore, account_trial, kind, words):
     result = account_trial(getattr(shore.dovecot, kind), type=kind, password="wrong")
-    assert not result.ok and result.messages is None
+    assert (result.failure, result.messages) == (PERMANENT, None)
     assert result.lines[-1] == f"The login as owner was refused: {words}"
 
 
@@ -192,7 +182,7 @@ def test_a_certificate_that_nobody_vouches_for(shore, account_trial, tls, port):
     port = getattr(shore.dovecot, port)
     result = account_trial(port, type="imap", tls=tls)
     fingerprint = f"sha256:{shore.certificate.fingerprint.replace(':', '').lower()}"
-    assert not result.ok
+    assert result.failure == PERMANENT
     assert result.lines[1].startswith(f"127.0.0.1 port {port}: the TLS handshake failed: ")
     assert result.lines[2].startswith("No authority that this machine trusts vouches for it.")
     assert result.lines[-1] == f"fingerprint = {fingerprint}"
@@ -203,7 +193,7 @@ def test_a_certificate_that_nobody_vouches_for(shore, account_trial, tls, port):
 
 def test_another_certificate_than_the_pinned_one(shore, relay_trial):
     result = relay_trial(shore.postfix.submission, tls="starttls", fingerprint=f"sha256:{'ab' * 32}")
-    assert not result.ok and "not the one in mail.cfg" in result.lines[1]
+    assert result.failure == PERMANENT and "not the one in mail.cfg" in result.lines[1]
     assert result.lines[2] == "The provider may have a new one, or it is somebody else who answers."
     assert shore.certificate.fingerprint.replace(":", "").lower() in result.lines[-1]
 
@@ -229,19 +219,19 @@ def test_plain_text_where_tls_was_asked_for(shore, relay_trial, account_trial, k
         result = relay_trial(shore.postfix.smtp, tls="implicit")
     else:
         result = account_trial(getattr(shore.dovecot, port), type=kind, tls="implicit")
-    assert not result.ok
+    assert result.failure == PERMANENT
     assert result.lines[-1].startswith("The server speaks without TLS on this port: perhaps tls = starttls is right")
 
 
 def test_tls_where_plain_text_was_asked_for(shore, account_trial):
     result = account_trial(shore.dovecot.imaps, Impatient(), **trusted(shore, type="imap", tls="starttls"))
-    assert not result.ok
+    assert result.failure == TEMPORARY
     assert "perhaps this port is for TLS from the first octet" in result.lines[-1]
 
 
 def test_a_folder_that_is_not_there(shore, account_trial):
     result = account_trial(shore.dovecot.imap, type="imap", folder="Nowhere")
-    assert not result.ok
+    assert result.failure == PERMANENT
     assert result.lines[-1].startswith("There is no folder Nowhere: ")
 
 
@@ -251,7 +241,7 @@ def test_a_folder_that_is_not_there(shore, account_trial):
 def test_nobody_listens(account_trial, kind):
     port = free_port()
     result = account_trial(port, type=kind)
-    assert not result.ok
+    assert result.failure == TEMPORARY
     assert result.lines == (f"127.0.0.1 port {port} cannot be reached: Connection refused.",)
 
 
@@ -259,7 +249,7 @@ def test_a_server_that_is_silent_from_the_start(relay_trial):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         result = relay_trial(port, Impatient(), tls="starttls")
-    assert not result.ok
+    assert result.failure == TEMPORARY
     assert result.lines[1:] == (
         f"127.0.0.1 port {port}: nothing came for 0.3 s.",
         "It has not said a word: perhaps this port is for TLS from the first octet, tls = implicit.")
@@ -269,7 +259,7 @@ def test_a_server_that_falls_silent(account_trial):
     with Provider([]) as provider:
         fall_silent(provider, "PASS")
         result = account_trial(provider.port, Impatient())
-    assert not result.ok
+    assert result.failure == TEMPORARY
     assert result.lines[-1] == f"127.0.0.1 port {provider.port}: nothing came for 0.3 s."
 
 
@@ -288,23 +278,28 @@ def refused_look_up(number):
     return addresses
 
 
-@pytest.mark.parametrize("number, hint", [
-    (socket.EAI_AGAIN, "No name server answers: this machine seems not to be on line."),
-    (socket.EAI_NONAME, "Look whether host is written as the provider says."),
+@pytest.mark.parametrize("number, failure, hint", [
+    (socket.EAI_AGAIN, TEMPORARY, "No name server answers: this machine seems not to be on line."),
+    (socket.EAI_NONAME, PERMANENT, "Look whether host is written as the provider says."),
 ])
-def test_a_name_without_an_address(relay_trial, monkeypatch, number, hint):
+def test_a_name_without_an_address(relay_trial, monkeypatch, number, failure, hint):
     monkeypatch.setattr(resolve.socket, "getaddrinfo", refused_look_up(number))
     result = relay_trial(25, host="mail.shore.example")
+    assert result.failure == failure
     assert result.lines == ("mail.shore.example has no address: what the system says.", hint)
 
 
-def test_no_relay(site):
-    assert try_relay(site.site).lines == ("[relay] is not set: mail for others is refused here.",)
+def test_no_server(site):
+    found = trial.of_relay(site.site, Call()).run()
+    assert found == Trial(PERMANENT, ("[relay] is not set: mail for others is refused here.",))
+    nowhere = trials.Candidate("", {}, {"owner": {"type": "imap", "host": "", "port": 0, "tls": "implicit"}})
+    found = trial.of_account(nowhere, "owner", Call()).run()
+    assert found == Trial(PERMANENT, ("host is not set: there is no server to try.",))
 
 
 def test_no_such_account(site):
     with pytest.raises(KeyError):
-        try_account(site.site, "nobody")
+        trial.of_account(site.site, "nobody", Call())
 
 
 # What a server says
@@ -335,7 +330,7 @@ def test_what_a_pop3_server_cannot_do(account_trial):
 
 
 def test_of_many_messages_by_imap_only_the_newest_are_asked_for_their_size(account_trial, monkeypatch):
-    monkeypatch.setattr(trial, "SIZES", 2)
+    monkeypatch.setattr(visits, "SIZES", 2)
     with ImapProvider({uid: b"x" * 100 * uid for uid in range(1, 6)}) as server:
         result = account_trial(server.port, type="imap", user="yacht", password="secret")
         assert len(server.mails) == 5
@@ -350,14 +345,14 @@ def test_the_password_is_hidden_where_a_server_gives_it_back(relay_trial):
     with Relay(["AUTH PLAIN"], replies={"AUTH": echo}) as server:
         result = relay_trial(server.port)
     assert result.lines[-1].startswith(
-        "The login as owner was refused: 535 5.7.8 what is [2J (not shown), (not shown), long long")
+        "The login as owner was refused: 535 5.7.8 what is ?[2J (not shown), (not shown), long long")
     assert len(result.lines[-1]) < 350
 
 
 def test_a_server_that_ends_the_session_in_the_middle(account_trial):
     with Provider([], replies={"LIST": "-ERR the disk is full"}) as server:
         result = account_trial(server.port)
-    assert not result.ok
+    assert result.failure == TEMPORARY
     assert result.lines[-1] == f"127.0.0.1 port {server.port}: LIST was refused: the disk is full"
 
 
@@ -366,7 +361,7 @@ def test_a_server_that_ends_the_session_in_the_middle(account_trial):
 def test_a_session_that_does_not_end_in_order_is_no_good(account_trial, reply, words):
     with Provider([("a", b"Hello\r\n")], replies={"QUIT": reply}) as server:
         result = account_trial(server.port)
-    assert (result.ok, result.messages) == (False, 1)
+    assert (result.failure, result.messages) == (TEMPORARY, 1)
     assert result.lines[-1] == f"127.0.0.1 port {server.port}: {words}"
 
 
@@ -374,7 +369,7 @@ def test_starttls_that_is_not_offered(relay_trial):
     with Relay(["AUTH PLAIN"]) as server:
         result = relay_trial(server.port, tls="starttls")
         assert not any(line.startswith("AUTH") for line in server.said)
-    assert not result.ok
+    assert result.failure == PERMANENT
     assert result.lines[-1] == ("It cannot be used as mail.cfg says: 554 5.7.10 The server does not offer STARTTLS, "
                                 "and nothing is sent in the clear")
 
@@ -392,3 +387,114 @@ def test_what_is_known_of_the_provider_is_said_where_it_refuses_a_login(relay_tr
     with Provider([], replies={"PASS": "-ERR No"}) as server:
         result = account_trial(server.port, host="pop.free.fr", user="owner@free.fr")
     assert result.lines[-1] == "Free (France): the user name is only what stands in front of the @."
+
+
+# Whether it may work another time
+
+@pytest.mark.parametrize("replies, failure", [
+    ({"AUTH": "535 5.7.8 No"}, PERMANENT), ({"AUTH": "454 4.7.0 The password file is locked"}, TEMPORARY),
+    ({"greeting": "554 5.7.1 No"}, PERMANENT), ({"greeting": "421 4.3.2 Too busy"}, TEMPORARY),
+    ({"EHLO": "450 4.7.1 Greylisted"}, TEMPORARY), ({"EHLO": CUT}, TEMPORARY),
+])
+def test_a_refusal_of_the_relay_is_for_good_or_for_now(relay_trial, replies, failure):
+    with Relay(["AUTH PLAIN"], replies=replies) as server:
+        assert relay_trial(server.port).failure == failure
+
+
+@pytest.mark.parametrize("replies, failure", [
+    ({"PASS": "-ERR No"}, PERMANENT), ({"PASS": "-ERR [AUTH] No"}, PERMANENT),
+    ({"PASS": "-ERR [in-use] Somebody reads it"}, TEMPORARY), ({"PASS": "-ERR [SYS/TEMP] Later"}, TEMPORARY),
+    ({"PASS": "-ERR [LOGIN-DELAY] Not so often"}, TEMPORARY), ({"greeting": "-ERR Too busy"}, TEMPORARY),
+], ids=str)
+def test_a_refusal_of_an_account_is_for_good_or_for_now(account_trial, replies, failure):
+    with Provider([], replies=replies) as server:
+        assert account_trial(server.port).failure == failure
+
+
+@pytest.mark.parametrize("text, failure", [("[AUTHENTICATIONFAILED] No", PERMANENT), ("No", PERMANENT),
+                                           ("[UNAVAILABLE] Later", TEMPORARY), ("[LIMIT] Later", TEMPORARY)])
+def test_a_refusal_by_imap_is_for_good_or_for_now(account_trial, text, failure):
+    class Refusing(Peer):
+        def session(self):
+            self.send(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] Hello\r\n")
+            tag = self.line().split()[0]
+            self.send(f"{tag} NO {text}\r\n".encode())
+            self.line()
+    with Refusing() as server:
+        result = account_trial(server.port, type="imap")
+    assert result.failure == failure and result.lines[-1] == f"The login as owner was refused: {text}"
+
+
+def test_what_is_known_of_the_provider_does_not_mend_what_passes(relay_trial, monkeypatch):
+    for module in trial, connect:
+        monkeypatch.setattr(module, "addresses", lambda host: ["127.0.0.1"])
+    with Relay(["AUTH PLAIN"], replies={"AUTH": "454 4.7.0 Later"}) as server:
+        result = relay_trial(server.port, host="smtp.gmail.com")
+    assert result.lines[-1] == "The login as owner was refused: 454 4.7.0 Later"
+
+
+@pytest.mark.parametrize("failures, code", [
+    ([], 0), (["", ""], 0), (["", TEMPORARY], 75), (["", PERMANENT], 69), ([TEMPORARY, PERMANENT], 69)])
+def test_the_exit_code_is_that_of_the_worst(failures, code):
+    assert trials.exit_code([Trial(failure, ()) for failure in failures]) == code
+
+
+def test_words_and_what_to_do():
+    assert trials.told("relay", Trial("", ("All is well.",))) == ["relay: works", "  All is well."]
+    first, *_, last = trials.told("relay", Trial(PERMANENT, ("No.",)))
+    assert first == "relay: DOES NOT WORK" and last.startswith("  That does not mend itself")
+    first, *_, last = trials.told("relay", Trial(TEMPORARY, ("No.",)))
+    assert first == "relay: DOES NOT WORK NOW" and last.startswith("  That may be only for now: try again later.")
+
+
+# How long it may take
+
+class Dripping(Peer):
+    """Says one octet after the other of a greeting that does not end, until its client is gone."""
+
+    def session(self):
+        self.send(b"220 ")
+        while True:
+            self.send(b"x")
+            time.sleep(0.02)
+
+
+def test_who_drips_octets_is_left_after_a_while_and_the_others_are_told_of(site, monkeypatch):
+    monkeypatch.setattr(trials, "_IN_ALL", 0.5)
+    with Dripping() as slow, Provider([("a", b"Hello\r\n")]) as good:
+        site.configure(relay=relay(slow.port), accounts=account(good.port))
+        found = trials.try_all(site.site, trials.all_names(site.site))
+    assert found["account owner"].ok and list(found) == ["relay", "account owner"]
+    assert found["relay"].failure == TEMPORARY
+    assert found["relay"].lines[0].endswith(" is reached at 127.0.0.1.")
+    assert found["relay"].lines[-1].startswith("It was not done within 0.5 s, and so it was broken off")
+
+
+def test_nothing_stays_connected(site, monkeypatch):
+    """Neither what was too slow, nor what somebody did not wait for."""
+    monkeypatch.setattr(trials, "_IN_ALL", 0.1)
+    gone = []
+
+    class Watching(Dripping):
+        def session(self):
+            try:
+                super().session()
+            except OSError as error:
+                gone.append(error)
+    with Watching() as server:
+        site.configure(relay=relay(server.port))
+        assert not trials.try_all(site.site, ["relay"])["relay"].ok
+        until = time.monotonic() + 5
+        while not gone:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+
+def test_a_name_server_that_is_silent_does_not_hold_a_person(site, monkeypatch):
+    monkeypatch.setattr(trials, "_IN_ALL", 0.1)
+    answer = threading.Event()
+    monkeypatch.setattr(trial, "addresses", lambda host: answer.wait(5) or [])
+    site.configure(relay={"host": "smtp.provider.example"})
+    found = trials.try_all(site.site, ["relay"])["relay"]
+    answer.set()
+    assert found.failure == TEMPORARY and len(found.lines) == 1

@@ -10,8 +10,9 @@ import time
 
 import pytest
 
-from amsmail.site import config, config_file, draft, layout
+from amsmail.site import config, config_file, layout
 from amsmail.site.config import ConfigError
+from tests.site.changes import edit
 
 HERE = pathlib.Path(__file__).parent
 CHECKOUT = HERE.parents[1]
@@ -35,11 +36,22 @@ def test_what_a_good_one_means(good):
     assert site.addresses == {
         "captain@yacht.example": "captain", "captain@fleet.example": "captain", "skipper@yacht.example": "captain",
         "skipper@fleet.example": "captain", "captain@provider.example": "captain", "cook@yacht.example": "cook",
-        "cook@fleet.example": "cook", "postmaster@yacht.example": "captain", "postmaster@fleet.example": "captain"}
+        "cook@fleet.example": "cook", "postmaster@yacht.example": "captain", "postmaster@mail.yacht.example": "captain"}
     assert site.relay["password"] == "50%, a # and more"
     assert site.accounts["fleet"]["after"] == 14 * 86400
     assert site.accounts["fleet"]["backlog"] == 50
     assert site.links["gsm"]["up"] == ["/usr/local/bin/dial", "the gsm"]
+
+
+def test_the_site_as_it_is_now(good):
+    site = config.load(str(good))
+    assert config.current(site) is site
+    edit(str(good), {("site", "postmaster"): "cook"})
+    now = config.current(site)
+    assert (site.postmaster, now.postmaster) == ("captain", "cook") and config.current(now) is now
+    for spoil in (lambda: good.write_text("nonsense"), good.unlink):
+        spoil()
+        assert config.current(now) is now
 
 
 @pytest.mark.parametrize("path", sorted(HERE.glob("bad/*.cfg")), ids=lambda path: path.stem)
@@ -58,13 +70,13 @@ def test_what_is_said_about_a_wrong_one(path, tmp_path):
     ("64", (64_000, 64_000)), ("256/1024", (256_000, 1_024_000)), ("2.4", (2400, 2400)), ("9.6/2.4", (9600, 2400)),
     ("0.001", (1, 1)), ("", (0, 0))])
 def test_the_rate_of_a_link(good, rate, rates):
-    draft.edit(str(good), {("links", "gsm", "rate"): rate})
+    edit(str(good), {("links", "gsm", "rate"): rate})
     assert config.load(str(good)).links["gsm"]["rate"] == rates
 
 
 @pytest.mark.parametrize("round_trip, seconds", [("0.7", 0.7), ("2", 2.0), ("1.85", 1.85), ("", 0.0)])
 def test_the_round_trip_of_a_link(good, round_trip, seconds):
-    draft.edit(str(good), {("links", "gsm", "round_trip"): round_trip})
+    edit(str(good), {("links", "gsm", "round_trip"): round_trip})
     assert config.load(str(good)).links["gsm"]["round_trip"] == seconds
 
 
@@ -79,7 +91,7 @@ def test_of_a_link_nothing_need_be_known(good):
     *(("round_trip", seconds) for seconds in ("-1", "0.0", "1,8", "700ms", "1e1", "nan", "1234", "0.00000001", "."))])
 def test_figures_of_a_link_that_make_no_sense(good, key, value):
     with pytest.raises(ConfigError, match=rf"\[links\] gsm {key}: found .*; expected (kbit/s|seconds), such as"):
-        draft.edit(str(good), {("links", "gsm", key): value})
+        edit(str(good), {("links", "gsm", key): value})
 
 
 @pytest.mark.parametrize("mode, words", [(0o644, "lets everybody on this machine at the passwords"),
@@ -105,7 +117,7 @@ def test_a_file_that_is_no_text(tmp_path):
 
 def test_editing_changes_only_the_lines_it_must(good):
     before = good.read_text()
-    draft.edit(str(good), {
+    edit(str(good), {
         ("site", "hostname"): "post.yacht.example",
         ("relay", "password"): "another, with # and 'quotes'",
         ("boxes", "cook", "addresses"): "cook, chef",
@@ -139,13 +151,13 @@ def test_editing_changes_only_the_lines_it_must(good):
 def test_an_edit_that_makes_it_wrong_is_not_written(good):
     before = good.read_bytes()
     with pytest.raises(ConfigError, match="expected a port number"):
-        draft.edit(str(good), {("relay", "port"): "none"})
+        edit(str(good), {("relay", "port"): "none"})
     assert good.read_bytes() == before
 
 
 @pytest.mark.parametrize("value", ["", " blanks ", "#", "a # b", '"', "'", "it's", "a,b", "100%", "$x", "a = b", "[x]"])
 def test_any_value_that_is_written_is_read_back(good, value):
-    draft.edit(str(good), {("accounts", "fleet", "envelope_prefix"): value})
+    edit(str(good), {("accounts", "fleet", "envelope_prefix"): value})
     assert config.load(str(good)).accounts["fleet"]["envelope_prefix"] == value
 
 

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from amsmail.site import config
 from amsmail.site.config_error import ConfigError
-from amsmail.site.draft import Conflict, Draft, edit
+from amsmail.site.draft import Conflict, Draft
 from amsmail.store import durable
 from amsmail.store.locks import Lock
 from tests.real.packages import Unavailable
 from tests.real.process import mail_account, public_folder
+from tests.site.changes import edit
 from tests.store.disk import Crash, Disk
 
 TEXT = """\
@@ -293,7 +294,7 @@ class TestANewFile:
             os.seteuid(mail_account().pw_uid)
             try:
                 for lines in None, TEXT.splitlines():
-                    with pytest.raises(ConfigError, match="cannot be read or written: Permission denied"):
+                    with pytest.raises(ConfigError, match="cannot be read: Permission denied"):
                         Draft(path, lines)
             finally:
                 os.seteuid(0)

@@ -1,10 +1,12 @@
 """Where an address leads."""
 
 import pathlib
+import re
 
 import pytest
 
-from amsmail.site import accounts, config, routing
+from amsmail.site import accounts, config, notices, routing
+from amsmail.store.spool import Spool
 from amsmail.wire.address import Address, parse_address
 from amsmail.wire.sasl import Credentials
 
@@ -30,17 +32,37 @@ def words(leads):
     ("skipper@fleet.example",      "box captain",  "box captain"),
     ("captain@provider.example",   "box captain",  "box captain"),      # a foreign domain, but ours
     ("postmaster@yacht.example",   "box captain",  "box captain"),
+    ("postmaster@mail.yacht.example", "box captain", "box captain"),    # this host
+    ("postmaster@fleet.example",   "550 5.7.1",    "queue"),            # shared: who runs it is ashore
     ("cook@yacht.example",         "box cook",     "box cook"),
     ("stoker@yacht.example",       "550 5.1.1",    "550 5.1.1"),
     ("stoker@fleet.example",       "550 5.7.1",    "queue"),            # a colleague ashore
     ("cook@provider.example",      "550 5.7.1",    "queue"),
     ("cook@[192.0.2.1]",           "box cook",     "box cook"),         # this host by its address
+    ("stoker@[192.0.2.1]",         "550 5.1.1",    "550 5.1.1"),        # not sent to somebody ashore
     ("cook@[192.0.2.2]",           "550 5.7.1",    "queue"),
 ])
 def test_where_an_address_leads(tmp_path, address, stranger, crew):
     ours = site(tmp_path)
     assert words(routing.route(ours, parse_address(address), False, "192.0.2.1")) == stranger
     assert words(routing.route(ours, parse_address(address), True, "192.0.2.1")) == crew
+
+
+@pytest.mark.parametrize("domains, own", [
+    ("[[yacht.example]]\n[[fleet.example]]\nunknown = relay", "yacht.example"),
+    ("[[fleet.example]]\nunknown = relay\n[[yacht.example]]", "yacht.example"),
+    ("[[fleet.example]]\nunknown = relay", "mail.yacht.example"),      # notices do not come from a stranger
+])
+def test_whose_postmaster_we_are(tmp_path, domains, own):
+    ours = site(tmp_path, re.sub(r"(?s)(?<=\[domains\]\n).*?(?=\n\[\w)", domains + "\n", GOOD))
+    assert routing.own_domain(ours) == own
+    notices.tell(ours, Spool(ours.spool, ours.hostname), "cook", "x", "y")
+    box = Spool(ours.spool, ours.hostname).box("cook")
+    with box.open(*box.list()) as message:
+        assert f"From: Postmaster <postmaster@{own}>".encode() in message.read(-1)
+    assert words(routing.route(ours, parse_address(f"postmaster@{own}"), False)) == "box captain"
+    token = f"held+{'a' * 32}"
+    assert routing.held_token(ours, parse_address(f"{token}@{own}")) == "a" * 32
 
 
 def test_postmaster_without_a_domain(tmp_path):

@@ -8,8 +8,12 @@ directory's entries as of its last fsync.
 
 import errno
 import os
-import shutil
+import tempfile
 import types
+from contextlib import contextmanager
+from pathlib import Path
+
+_MEMORY, _ROOM = "/dev/shm", 1 << 28        # a folder that is in memory, and the octets to be free there
 
 
 class Crash(BaseException):
@@ -85,7 +89,7 @@ class Disk:
         self.end()
         survived = {}
         self._collect(self.root, survived)
-        shutil.rmtree(self.root)
+        clear(self.root, [path for path, inode in survived.items() if inode is None])
         made = {}
         for path, inode in survived.items():
             if inode is None:
@@ -108,3 +112,31 @@ class Disk:
 
     def _was_folder(self, path):
         return os.path.isdir(path)
+
+
+def clear(root, folders):
+    """Removes every file below `root`, and every folder that is none of `folders`.  Most of these are there before a
+    crash and after it: to remove all and to make them again takes longer than what is tested."""
+    folders = set(folders)
+    for folder, inner, files in os.walk(root, topdown=False):
+        for name in files:
+            os.unlink(os.path.join(folder, name))
+        for path in [os.path.join(folder, name) for name in inner]:
+            if path not in folders:
+                os.rmdir(path)
+
+
+@contextmanager
+def in_memory(otherwise):
+    """A folder in memory, where the machine has room there and lets programs be started from it; else `otherwise`.
+    Where each file operation of a call is one to crash at, the thousands of files would keep a real disk busy."""
+    try:
+        memory = os.statvfs(_MEMORY)
+        is_fit = memory.f_bavail * memory.f_frsize > _ROOM and not memory.f_flag & os.ST_NOEXEC
+    except FileNotFoundError:
+        is_fit = False
+    if not is_fit:
+        yield otherwise
+        return
+    with tempfile.TemporaryDirectory(prefix="amsmail-", dir=_MEMORY) as folder:
+        yield Path(folder)

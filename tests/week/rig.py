@@ -26,7 +26,7 @@ from pathlib import Path
 from amsmail.link import ledger
 from amsmail.program.run import Run
 from amsmail.program.screen import Screen
-from scripts.bench.link import LINKEM, SHORE, Process, linkem
+from scripts.bench.link import SHORE, Process, linkem
 from scripts.bench.providers import OWNER, PASSWORDS
 
 from ..link import rig
@@ -66,7 +66,7 @@ exec {fakes}/${{0##*/}} "$@"
 """
 HOOK = """\
 #!/bin/sh
-ip link set {interface} {way} && exec {linkem} ctl {name} {way}
+ip link set {interface} {way} && {say}
 """
 
 
@@ -212,7 +212,7 @@ class Yacht(Site):
         (state / "password").write_text(link.get("password", ""))
         for way in "up", "down":
             _executable(state / f"line-{way}", HOOK.format(
-                interface=line.interface, way=way, linkem=LINKEM, name=self._wire.control_name(name)))
+                interface=line.interface, way=way, say=rig.saying(self._wire.control_name(name), way)))
         for program in programs:
             _executable(self._diallers / program, WRAPPER.format(
                 name=name, dials=dials, dialling=line.dialling, ticks=self.hours.ticks, state=state, fakes=FAKES))

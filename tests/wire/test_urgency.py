@@ -1,10 +1,10 @@
-"""Which messages say that they are urgent."""
+"""Which messages say that they are urgent, or that they may wait."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amsmail.wire.urgency import HEADER_CAP, is_urgent
+from amsmail.wire.urgency import HEADER_CAP, NON_URGENT, URGENT as FROM, priority
 
 URGENT = {
     "Priority": ["Priority: urgent", "priority: URGENT", "PRIORITY:urgent", "Priority:  urgent (now)"],
@@ -25,6 +25,10 @@ NORMAL = {
     "folded into another field": ["Subject: Re\n Priority: urgent", "Subject:\r\n\tX-Priority: 1"],
     "no field": ["Priority urgent", "", "urgent"],
 }
+
+
+def is_urgent(head):
+    return priority(head) >= FROM
 
 
 def _cases(table):
@@ -72,7 +76,7 @@ def test_a_line_end_of_another_alphabet_is_none():
 
 @given(st.binary(max_size=300))
 def test_whatever_there_is_it_is_told(octets):
-    assert is_urgent(octets) in (True, False)
+    assert priority(octets) in (NON_URGENT, 0, FROM)
 
 
 def test_a_long_header_is_looked_through():
@@ -81,6 +85,13 @@ def test_a_long_header_is_looked_through():
 
 @pytest.mark.parametrize("head", [b"", b"Subject: x\n\n", b"Priority: urgent\n\n", b"X-Priority: 5\n\n"])
 def test_an_mt_priority_decides_whatever_the_header_says(head):
-    """Urgent from 4 on, as in the policy MIXER (RFC 6710); without one the header decides, of which 0 is no case."""
-    assert [number for number in range(-9, 10) if is_urgent(head, str(number))] == [4, 5, 6, 7, 8, 9]
-    assert is_urgent(head, "") == is_urgent(head) == (b"urgent" in head)
+    assert [priority(head, str(number)) for number in range(-9, 10)] == list(range(-9, 10))
+    assert priority(head, "") == priority(head)
+
+
+@pytest.mark.parametrize("head, level", [
+    (b"Priority: urgent", 4), (b"Priority: normal", 0), (b"Priority: non-urgent", -4), (b"Subject: x", 0),
+    (b"Priority: non-urgent\nX-Priority: 1", 4), (b"X-Priority: 5 (Lowest)", 0), (b"Importance: low", 0)])
+def test_the_levels_of_a_header_are_those_of_mixer(head, level):
+    """RFC 6710, appendix B, for the field of RFC 2156; the highest counts."""
+    assert priority(head + b"\n\n") == level

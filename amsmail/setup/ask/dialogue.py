@@ -108,8 +108,9 @@ class Dialogue:
         return words.get(answer.lower(), otherwise)
 
     def choose(self, text, choices, now="", hint="", takes_others=None):
-        """One of `choices`, (value, what it means), by its number or its beginning; `takes_others(answer)` says what is
-        expected of an answer that is none of them, '' if it will do.  Raises Back and Left."""
+        """One of `choices`, (value, what it means), by its number or its beginning, of which is said what it was taken
+        for; `takes_others(answer)` says what is expected of an answer that is none of them, '' if it will do.  Raises
+        Back and Left."""
         values = [value for value, _ in choices]
         width = max(len(value) for value in values)
         # The text comes first, since a screen reader reads the list before it comes to the prompt.
@@ -119,19 +120,27 @@ class Dialogue:
             self.say(f"  ... and {len(choices) - _LISTED} more")
 
         def meant(answer):
+            """The values that an answer may mean."""
             if answer.isascii() and answer.isdigit() and 0 < int(answer) <= len(values):
-                return values[int(answer) - 1]
-            begin = [value for value in values if value.startswith(answer)]
-            return answer if answer in values else begin[0] if answer and len(begin) == 1 else None
+                return [values[int(answer) - 1]]
+            if answer in values or answer and takes_others and not takes_others(answer):
+                return [answer]         # `newest 5` is no beginning of `newest 50`
+            return [value for value in values if answer and value.startswith(answer)]
 
         def wrong(answer):
-            if meant(answer):
+            found = meant(answer)
+            if len(found) > 1:
+                return f"more of one of these: {', '.join(found)}"
+            if found:
                 return ""
             if answer.isdigit():
                 return f"a number of 1 to {len(values)}"
             return takes_others(answer) if takes_others else f"a number of 1 to {len(values)}, or one of these words"
         answer = self.text(text, now, hint, wrong)
-        return meant(answer) or answer
+        found = next(iter(meant(answer)), answer)
+        if found != answer and not answer.isdigit():
+            self.say(f"  {found}")
+        return found
 
     def secret(self, text, hint="", wrong=lambda answer: "", is_set=False):
         """A line that is not shown, typed twice the same; '' leaves it as it is, None takes it away; `is_set` says

@@ -41,6 +41,10 @@ class Form(Value):
         """Where a value stands in mail.cfg."""
         return (self.section, name, key) if self.has_names else (self.section, key)
 
+    def in_effect(self, draft, name, key):
+        """The text of a value in a Draft, or the default that counts where nothing stands there."""
+        return draft.value(self.keys(name, key), self.question(key).default)
+
     def asked(self, values, rare=True):
         """The Questions that are to be asked, where the section has these values: {key: text}.  Without `rare` only
         those of interest to most sites, or that were answered before."""

@@ -1,5 +1,7 @@
 """The mail.cfg that a new site begins with."""
 
+from amsmail.setup.ask.forms import CERTIFICATE, SITE
+
 # Comments for whoever reads the file later; what most sites leave alone is not in it.
 _LINES = """\
 # mail.cfg: all there is to say about this site.  See mail.cfg(5).
@@ -11,11 +13,11 @@ schema = 1
 # This site: its name, where its mail lies, whose box is postmaster's, and who may send to anywhere without a login.
 [site]
 spool = {spool}
-relay_from = 127.0.0.0/8, ::1
+relay_from = {relay_from}
 
 # Whose mail programs may log in without TLS.
 [tls]
-cleartext_login_from = 127.0.0.0/8, ::1
+cleartext_login_from = {cleartext_login_from}
 
 # The domains whose mail belongs here.
 [domains]
@@ -36,4 +38,5 @@ cleartext_login_from = 127.0.0.0/8, ::1
 
 def lines(spool):
     """The lines of a mail.cfg without a domain and a box."""
-    return _LINES.format(spool=spool).splitlines()
+    return _LINES.format(spool=spool, relay_from=SITE.question("relay_from").default,
+                         cleartext_login_from=CERTIFICATE.question("cleartext_login_from").default).splitlines()

@@ -5,15 +5,14 @@ What is known for nothing: no file of the spool and of the program can be newer 
 yet valid (doctor/tls) says the same.  A clock that is ahead shows only there, as a certificate that has expired.
 """
 
-import glob
 import os
 import time
 
 from amsmail.link.dialled import Dialled
 from amsmail.setup import boxmail
 from amsmail.setup.doctor import super_servers
-from amsmail.setup.doctor.processes import named, processes, sees_all
-from amsmail.setup.doctor.world import fine, note, wrong
+from amsmail.setup.doctor.world import fine, lines, note, wrong
+from amsmail.setup.processes import named, processes, sees_all
 from amsmail.site.words import counted
 from amsmail.store.held import HeldMail
 from amsmail.store.locks import Busy, Lock
@@ -21,46 +20,43 @@ from amsmail.store.spool import Spool, SpoolError
 
 _TOLERANCE = 120                    # seconds by which a file may be newer than now
 _WEEK, _MONTH = 7 * 86400, 30 * 86400
+_CRONTABS = ("var", "spool", "cron", "crontabs")
+_TIMER = ("etc", "systemd", "system", "timers.target.wants", "amsmail-mailcheck.timer")
 _CRONS = ("cron", "crond", "fcron", "bcron-sched", "systemd-cron")
 
 
 def schedule(site, world):
     """Something runs mailcheck from time to time: cron, systemd's timer, or amsd by [calls]."""
     running = processes(world.proc)
-    has_amsd = bool(super_servers.amsds(site, running) or super_servers.amsd_unit(world))
-    found = []
-    for path in sorted(glob.glob(glob.escape(world.file("etc", "cron.d")) + "/*")) + [world.file("etc", "crontab")]:
-        if _calls_mailcheck(path):
-            found.append(path)
-            yield from _cron(path, running)
-    crontabs = world.file("var", "spool", "cron", "crontabs")
-    unseen = os.path.isdir(crontabs) and not os.access(crontabs, os.R_OK | os.X_OK)
-    found += [path for path in glob.glob(glob.escape(crontabs) + "/*") if _calls_mailcheck(path)]
-    timer = world.file("etc", "systemd", "system", "timers.target.wants", "amsmail-mailcheck.timer")
-    found += [timer] if os.path.lexists(timer) else []
+    tables = [path for path in (*world.files("etc", "cron.d"), world.file("etc", "crontab")) if _calls_mailcheck(path)]
+    for path in tables:
+        yield from _cron(path, running)
+    timer = world.file(*_TIMER)
+    found = [*tables, *filter(_calls_mailcheck, world.files(*_CRONTABS)), *([timer] if os.path.lexists(timer) else [])]
     if site and site.calls["schedule"]:
-        if has_amsd or not sees_all(running):
+        if super_servers.amsds(site, running) or super_servers.amsd_unit(world) or not sees_all(running):
             found.append("[calls] schedule of mail.cfg")
         else:
             yield wrong("mail.cfg has a schedule for calls, and amsd, which would keep it, does not run",
                         "start amsd, or let cron or a timer run mailcheck (etc/cron.d, etc/systemd)")
-    if len(found) > 1:
-        yield note(f"mailcheck is started by more than one: {', '.join(found)}", "keep one of them")
-    elif found:
-        yield fine(f"mailcheck is started by {found[0]}")
-    else:
-        unseen = "; crontabs of users were not looked at, for want of rights" if unseen else ""
-        yield note(f"nothing starts mailcheck, so mail goes out and comes in only when it is run by hand{unseen}",
-                   "cp etc/cron.d/amsmail /etc/cron.d/, or enable amsmail-mailcheck.timer, or with amsd set schedule "
-                   "in [calls]")
+    yield _started_by(found, world.file(*_CRONTABS))
 
 
 def _calls_mailcheck(path):
-    try:
-        with open(path, encoding="utf-8", errors="replace") as f:
-            return any("mailcheck" in line and not line.lstrip().startswith("#") for line in f)
-    except OSError:
-        return False
+    return any("mailcheck" in line and not line.lstrip().startswith("#") for line in lines(path))
+
+
+def _started_by(found, crontabs):
+    """The Finding on what starts mailcheck; `crontabs` is the folder of those of users."""
+    if len(found) > 1:
+        return note(f"mailcheck is started by more than one: {', '.join(found)}", "keep one of them")
+    if found:
+        return fine(f"mailcheck is started by {found[0]}")
+    hidden = os.path.isdir(crontabs) and not os.access(crontabs, os.R_OK | os.X_OK)
+    unseen = "; crontabs of users were not looked at, for want of rights" if hidden else ""
+    return note(f"nothing starts mailcheck, so mail goes out and comes in only when it is run by hand{unseen}",
+                "cp etc/cron.d/amsmail /etc/cron.d/, or enable amsmail-mailcheck.timer, or with amsd set schedule "
+                "in [calls]")
 
 
 def _cron(path, running):

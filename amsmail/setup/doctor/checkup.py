@@ -7,6 +7,7 @@ run that need none.
 
 from amsmail.setup.doctor import calls, disk, network, rights, served, settings, tls
 from amsmail.setup.doctor.world import FINE, NOTE, WRONG, fine, note
+from amsmail.site.draft import Draft
 from amsmail.site.words import counted
 from amsmail.wire.value import Value
 
@@ -24,12 +25,14 @@ FILE, MACHINE, BOTH = "mail.cfg alone", "the machine alone", "the machine by mai
 
 def contents(site, _world):
     """What mail.cfg holds, in one line."""
+    links = Draft(site.path).names("links")         # of the Site's, one may be implied
     numbers = (counted(len(site.boxes), "box", "boxes"), counted(len(site.addresses), "address", "addresses"),
-               counted(len(site.accounts), "account"), counted(len(site.links), "link"))
+               counted(len(site.accounts), "account"),
+               counted(len(links), "link") if links else "no link (the network is taken to be there)")
     yield fine(f"{', '.join(numbers)}; relay {site.relay['host'] or 'none'}: {site.path}")
 
 
-CHECKS = (
+EVERY_CHECK = (
     Check(contents, FILE),
     Check(settings.relaying, FILE),
     Check(settings.boxes, FILE),
@@ -60,7 +63,7 @@ def check_file(site, world):
 
 
 def _run(site, world, kinds):
-    found = [finding for row in CHECKS if row.looks_at in kinds for finding in _findings(row, site, world)]
+    found = [finding for row in EVERY_CHECK if row.looks_at in kinds for finding in _findings(row, site, world)]
     return sorted(found, key=lambda finding: _ORDER.index(finding.level))
 
 

@@ -8,10 +8,10 @@ import socket
 
 from amsmail.link import links
 from amsmail.link.links import LinkError
-from amsmail.setup.doctor.served import is_open
 from amsmail.setup.doctor.world import fine, note, wrong
 from amsmail.site.resolve import ResolveError, addresses
 from amsmail.transport.connect import targets
+from amsmail.transport.reach import Unreached, connected
 
 
 def network(site, world):
@@ -49,20 +49,15 @@ def _providers(site, world):
 def _reached(target, what, patience):
     host, port = target
     try:
-        found = addresses(host)
+        connected(addresses(host), port, patience).close()
     except ResolveError as error:
         return wrong(f"{what} has no address: {error}", "see that the name is right, and that the line and its name "
                      "server work")
-    why = ""
-    for address in found:
-        try:
-            with socket.create_connection((address, port), patience):
-                return fine(f"{what}, {host} port {port}, can be reached")
-        except OSError as error:
-            why = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
-    return wrong(f"{what}, {host} port {port}, cannot be reached: {why}",
-                 "see that host, port and tls are what the provider says, and that no firewall stands between; if they "
-                 "are, it is the line, or the provider is down")
+    except Unreached as error:
+        return wrong(f"{what}, {host} port {port}, cannot be reached: {error}",
+                     "see that host, port and tls are what the provider says, and that no firewall stands between; if "
+                     "they are, it is the line, or the provider is down")
+    return fine(f"{what}, {host} port {port}, can be reached")
 
 
 # The domains
@@ -116,7 +111,7 @@ def _delivered(world, domain, hosts, comes_here, fetched):
         return note(f"the domain {domain} has no MX and no address in DNS, so nobody outside can write to it",
                     "let its MX name your provider's server")
     if comes_here:
-        if is_open("127.0.0.1", world.ports["smtp"], world.patience):
+        if _is_served(world):
             return fine(f"mail for {domain} from outside comes to this machine")
         return wrong(f"mail for {domain} from outside is to come to this machine (MX {', '.join(hosts)}), and nobody "
                      f"listens on port {world.ports['smtp']} here",
@@ -125,6 +120,15 @@ def _delivered(world, domain, hosts, comes_here, fetched):
         return note(f"mail for {domain} from outside goes to {hosts[0]}, and mail.cfg names no account to fetch "
                     "it from", "add an account at that provider to [accounts]")
     return fine(f"mail for {domain} from outside goes to {hosts[0]}; it is fetched from {', '.join(sorted(fetched))}")
+
+
+def _is_served(world):
+    """Whether somebody takes mail on this machine."""
+    try:
+        connected(["127.0.0.1"], world.ports["smtp"], world.patience).close()
+    except Unreached:
+        return False
+    return True
 
 
 def _addresses(resolver, hosts):

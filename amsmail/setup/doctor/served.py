@@ -6,23 +6,26 @@ entry is there, the super-server runs, and nobody listens, it has not read the e
 """
 
 import os
-import socket
 import ssl
+from contextlib import suppress
 
 from amsmail.setup.doctor import super_servers
 from amsmail.setup.doctor.super_servers import Entry
-from amsmail.setup.doctor.processes import listener, named, processes, sees_all
 from amsmail.setup.doctor.world import fine, note, wrong
+from amsmail.setup.processes import listeners, named, open_ports, processes, sees_all
+from amsmail.site.ports import SERVED
+from amsmail.transport.reach import Unreached, connected
 from amsmail.wire.value import Value
 
 _GREETING_OCTETS = 512      # RFC 5321, section 4.5.3.1.5
-_SERVED = {"smtpd": b"220 ", "pop3d": b"+OK"}
-_TROUBLED = {"smtpd": b"421 4.3.5", "pop3d": b"-ERR [SYS"}      # as the refusal() of each has it
+# How a program begins its greeting, and its refusal, which is that of its module's refusal().
+_GREETS = {"smtpd": b"220 ", "pop3d": b"+OK"}
+_REFUSES = {"smtpd": b"421 4.3.5", "pop3d": b"-ERR [SYS"}
 
 
-class Server(Value):
-    """A super-server: the file it reads below the root; whether a Process is one that reads the file at a path; how it
-    is started, and made to read that again (with {pid} and {units})."""
+class Starter(Value):
+    """A super-server, or amsd: the `file` it reads, below the root; whether a Process is one that `reads` the file at a
+    path; and how a person lets it `start`, or `reload` the file (with {pid} and {units})."""
 
     __slots__ = ("file", "reads", "start", "reload")
 
@@ -40,13 +43,13 @@ def _xinetd_reads(process, path):
     return process.name == "xinetd" and told == [path]
 
 
-SERVERS = {
-    "inetd": Server("etc/inetd.conf", _inetd_reads, "service openbsd-inetd start", "kill -HUP {pid}"),
-    "xinetd": Server("etc/xinetd.conf", _xinetd_reads, "service xinetd start", "kill -HUP {pid}"),
-    "systemd": Server("", lambda process, _path: process.name == "systemd",
+STARTERS = {
+    "inetd": Starter("etc/inetd.conf", _inetd_reads, "service openbsd-inetd start", "kill -HUP {pid}"),
+    "xinetd": Starter("etc/xinetd.conf", _xinetd_reads, "service xinetd start", "kill -HUP {pid}"),
+    "systemd": Starter("", lambda process, _path: process.name == "systemd",
                       "use inetd, xinetd or amsd: systemd does not run this machine",
                       "systemctl daemon-reload && systemctl restart {units}"),
-    "amsd": Server("", lambda process, _path: bool(super_servers.amsds(None, [process])), "", "start it again"),
+    "amsd": Starter("", lambda process, _path: bool(super_servers.amsds(None, [process])), "", "start it again"),
 }
 
 
@@ -60,22 +63,13 @@ def services(site, world):
     if not entries:
         yield note("no super-server has an entry for smtpd or pop3d, so nobody can send or read mail",
                    "run scripts/install (or amsmail-install), or start amsd")
-        for program, service in ("smtpd", "smtp"), ("pop3d", "pop3"):
-            yield from _stranger(world, Entry("", service, "", world.ports[service], program, False, ""))
-    for name in SERVERS:
+        for name in "smtp", "pop3":
+            yield from _stranger(world, Entry("", name, "", world.ports[name], SERVED[name].program, False, ""))
+    for name in STARTERS:
         own = [entry for entry in entries if entry.server == name]
         if own:
             yield from _served(site, world, name, own, running)
     yield from _twice(entries)
-
-
-def is_open(host, port, patience):
-    """Whether somebody takes connections at `host`, an IP address.  Raises nothing."""
-    try:
-        with socket.create_connection((host, port), patience):
-            return True
-    except OSError:
-        return False
 
 
 def _twice(entries):
@@ -106,14 +100,14 @@ def _served(site, world, name, entries, running):
 
 def _closed(world, name, closed, running):
     """Why nobody listens where there are entries of one super-server."""
-    server, file = SERVERS[name], closed[0].file
+    starter, file = STARTERS[name], closed[0].file
     ports = ", ".join(str(entry.port) for entry in closed)
-    process = next((process for process in running if server.reads(process, world.file(server.file))), None)
+    process = next((process for process in running if starter.reads(process, world.file(starter.file))), None)
     if process is None:
         does = "does not run" if sees_all(running) else "does not listen (whether it runs cannot be seen)"
         return wrong(f"nobody listens on port {ports}: {name} {does}, although {file} has an entry for it",
-                     server.start)
-    remedy = server.reload.format(pid=process.pid, units=" ".join(entry.service for entry in closed))
+                     starter.start)
+    remedy = starter.reload.format(pid=process.pid, units=" ".join(entry.service for entry in closed))
     if name == "amsd":
         return wrong(f"{process.shown} does not listen on port {ports}", remedy)
     changed = max(os.stat(entry.file).st_mtime for entry in closed) > process.start
@@ -126,14 +120,14 @@ def _heard(site, world, entry, said):
     """The Finding about what was said at an entry's port."""
     first = said.decode("ascii", "replace").strip()
     expected = b"220 %s ESMTP amsmail" % site.hostname.encode() if site and entry.program == "smtpd" else b""
-    ours = said.startswith(_SERVED[entry.program]) and b"amsmail" in said
+    ours = said.startswith(_GREETS[entry.program]) and b"amsmail" in said
     if ours and said.startswith(expected):
         return fine(f"{entry.program} serves port {entry.port}, started by {entry.server}")
     if ours:
         return wrong(f"port {entry.port} says '{first}', which is not {site.hostname}: {entry.program} reads another "
                      "mail.cfg",
                      f"see which mail.cfg the entry in {entry.file or 'amsd'} names, or the launcher is for")
-    if said.startswith(_TROUBLED[entry.program]):
+    if said.startswith(_REFUSES[entry.program]):
         return wrong(f"{entry.program} refuses to serve port {entry.port}: '{first}'",
                      "see /var/log/mail.log or the journal: it says what is wrong")
     if not said:
@@ -144,7 +138,7 @@ def _heard(site, world, entry, said):
 
 
 def _taken(world, entry, first):
-    _, process = listener(world.proc, entry.port)
+    process = _holder(world, entry)
     who = process.shown if process else "another program (run this as root to see which)"
     said = f", which says '{first}'" if first else ""
     return wrong(f"port {entry.port} is taken by {who}{said}, so {entry.program} does not get it",
@@ -154,28 +148,39 @@ def _taken(world, entry, first):
 
 def _stranger(world, entry):
     """Somebody else's program on a port that ours will want."""
-    taken, _ = listener(world.proc, entry.port)
-    said = _greeting(entry, world.patience) if taken else None
+    said = _greeting(entry, world.patience) if entry.port in open_ports(world.proc) else None
     if said is not None and b"amsmail" in said:
         yield fine(f"{entry.program} serves port {entry.port}")
     elif said is not None:
         yield _taken(world, entry, said.decode("ascii", "replace").strip())
 
 
+def _hosts(entry):
+    """The addresses at which an entry's port is tried, in order."""
+    return [entry.host] if entry.host else ["127.0.0.1", "::1"]
+
+
+def _holder(world, entry):
+    """The Process that answers at an entry's port, or None.  Another program may have the port at another address."""
+    host = _hosts(entry)[0]
+    found = sorted(listeners(world.proc, {entry.port}),
+                   key=lambda each: (each.host != host, (":" in each.host) != (":" in host)))
+    return found[0].process if found else None
+
+
 def _greeting(entry, patience):
     """The first line that is said at an entry's port: b'' if nothing is, None if nobody listens."""
-    for host in [entry.host] if entry.host else ["127.0.0.1", "::1"]:
-        try:
-            connection = socket.create_connection((host, entry.port), patience)
-        except OSError:
-            continue
-        with connection:
-            return _first_line(connection, entry)
-    return None
+    try:
+        connection = connected(_hosts(entry), entry.port, patience)
+    except Unreached:
+        return None
+    with connection:
+        return _first_line(connection, entry)
 
 
 def _first_line(connection, entry):
-    try:
+    line = b""
+    with suppress(OSError):         # ssl.SSLError is one; and who refuses us may be gone before our QUIT
         if entry.tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -183,6 +188,4 @@ def _first_line(connection, entry):
         with connection:
             line = connection.makefile("rb").readline(_GREETING_OCTETS)
             connection.sendall(b"QUIT\r\n")
-            return line
-    except OSError:         # ssl.SSLError is one
-        return b""
+    return line

@@ -110,24 +110,21 @@ def programs(site, world):
         except ValueError as error:
             yield wrong(f"link {name} cannot be dialled: {error}", "change that value in mail.cfg")
             continue
-        bad = False
-        for program in dict.fromkeys(needed):
-            path = shutil.which(program, mode=os.F_OK, path=world.path)
-            problem = _problem(program, path, user)
-            if problem:
-                bad = True
-                yield wrong(f"link {name}: {problem[0]}", problem[1])
-        if needed and not bad:
-            yield fine(f"link {name}: {', '.join(dict.fromkeys(needed))} can be run")
+        problems = [_problem(program, shutil.which(program, mode=os.F_OK, path=world.path), user)
+                    for program in needed]
+        for what, remedy in filter(None, problems):
+            yield wrong(f"link {name}: {what}", remedy)
+        if needed and not any(problems):
+            yield fine(f"link {name}: {', '.join(needed)} can be run")
 
 
 def _needed(link):
-    """The programs that bring a link up and down, and what prints its password.  Raises ValueError."""
+    """The programs that bring a link up and down, and what prints its password, each once.  Raises ValueError."""
     if link["type"] not in TABLE:
         return []
     dialler = TABLE[link["type"]]
     words = [dialler.up(link, link["password"]), dialler.down(link), link["password_command"]]
-    return [each[0] for each in words if each]
+    return list(dict.fromkeys(each[0] for each in words if each))
 
 
 # Where Debian has the programs of the diallers.

@@ -1,17 +1,14 @@
 """The entries by which super-servers start smtpd and pop3d: of inetd, of xinetd, of systemd, and amsd's own."""
 
-import glob
 import os
 import re
 import socket
 
+from amsmail.setup.doctor.world import lines
+from amsmail.site.ports import SERVED
 from amsmail.wire.value import Value
 
-PROGRAMS = {"smtpd": "SMTP", "pop3d": "POP3"}
-
-# What amsd serves without --listen: service -> (program, whether TLS is on from the first octet)
-_SERVICES = {"smtp": ("smtpd", False), "submission": ("smtpd", False), "submissions": ("smtpd", True),
-             "pop3": ("pop3d", False), "pop3s": ("pop3d", True)}
+_PROGRAMS = {service.program for service in SERVED.values()}
 _UNITS = ("etc/systemd/system", "lib/systemd/system", "usr/lib/systemd/system")
 
 
@@ -26,7 +23,7 @@ class Entry(Value):
 def inetd(world):
     """The entries of /etc/inetd.conf."""
     path = world.file("etc", "inetd.conf")
-    for line in _lines(path):
+    for line in lines(path):
         words = line.split()
         program = _program(words[5:7]) if len(words) > 5 else None     # behind tcpd it is the first argument
         if program and not line.lstrip().startswith("#"):
@@ -36,10 +33,10 @@ def inetd(world):
 
 def xinetd(world):
     """The entries of /etc/xinetd.d/, as far as xinetd reads the file and the entry is not disabled."""
-    for path in sorted(glob.glob(glob.escape(world.file("etc", "xinetd.d")) + "/*")):
+    for path in world.files("etc", "xinetd.d"):
         if "." in os.path.basename(path) or path.endswith("~"):
             continue            # xinetd passes over them
-        text = "\n".join(line for line in _lines(path) if not line.lstrip().startswith("#"))
+        text = "\n".join(line for line in lines(path) if not line.lstrip().startswith("#"))
         for name, block in re.findall(r"service\s+(\S+)\s*\{(.*?)\}", text, re.DOTALL):
             keys = dict(re.findall(r"(?m)^\s*(\w+)\s*[+-]?=[^\S\n]*(.*?)\s*$", block))
             program = _program([keys.get("server", "")])
@@ -51,12 +48,12 @@ def xinetd(world):
 
 def systemd(world):
     """The entries of the sockets that are enabled."""
-    wanted = world.file("etc", "systemd", "system", "sockets.target.wants")
-    for path in sorted(glob.glob(glob.escape(wanted) + "/*.socket")):
+    wanted = world.files("etc", "systemd", "system", "sockets.target.wants")
+    for path in (path for path in wanted if path.endswith(".socket")):
         name = os.path.basename(path).removesuffix(".socket")
         words = _started(world, f"{name}@.service")
         program = _program(words[:1])
-        for line in _lines(path) if program else ():
+        for line in lines(path) if program else ():
             listen = re.match(r"\s*ListenStream\s*=\s*(?:(\S+):)?(\d+)\s*$", line)
             if listen:
                 yield Entry("systemd", f"{name}.socket", _host(listen[1] or ""), int(listen[2]), program,
@@ -67,12 +64,12 @@ def amsd(site, world, processes):
     """What each amsd that runs for the site serves."""
     for process in amsds(site, processes):
         listens, _ = _amsd_words(process)
-        for listen in listens or [f"{name}={world.ports[name]}" for name in _SERVICES]:
+        for listen in listens or [f"{name}={world.ports[name]}" for name in SERVED]:
             service, _, address = listen.partition("=")
             host, _, port = address.rpartition(":")
-            if service in _SERVICES and _port(port):
-                program, tls = _SERVICES[service]
-                yield Entry("amsd", service, _host(host), _port(port), program, tls, "")
+            if service in SERVED and _port(port):
+                served = SERVED[service]
+                yield Entry("amsd", service, _host(host), _port(port), served.program, "--tls" in served.flags, "")
 
 
 def amsds(site, processes):
@@ -115,7 +112,7 @@ def amsd_unit(world):
 def _started(world, unit):
     """The words of a unit's ExecStart; none if there is no such unit."""
     for folder in _UNITS:
-        for line in _lines(world.file(folder, unit)):
+        for line in lines(world.file(folder, unit)):
             if line.startswith("ExecStart="):
                 return line.partition("=")[2].split()
     return []
@@ -123,7 +120,7 @@ def _started(world, unit):
 
 def _program(words):
     """The first of ours among the words of a command line, or None."""
-    return next((os.path.basename(word) for word in words if os.path.basename(word) in PROGRAMS), None)
+    return next((os.path.basename(word) for word in words if os.path.basename(word) in _PROGRAMS), None)
 
 
 def _host(text):
@@ -137,11 +134,3 @@ def _port(service):
         return socket.getservbyname(service, "tcp")
     except OSError:
         return 0
-
-
-def _lines(path):
-    try:
-        with open(path, encoding="utf-8", errors="replace") as f:
-            return f.read().splitlines()
-    except OSError:
-        return []

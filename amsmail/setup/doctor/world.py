@@ -1,8 +1,11 @@
 """What the checks of the doctor give, and what they need to see of the machine."""
 
+import glob
 import os
 import time
 
+from amsmail.setup.processes import PROC
+from amsmail.site.ports import REGISTERED
 from amsmail.wire.value import Value
 
 WRONG, NOTE, FINE = "wrong", "note", "fine"
@@ -47,15 +50,27 @@ class World(Value):
 
     __slots__ = ("root", "proc", "clock", "resolver", "path", "ports", "patience")
     defaults = {
-        "root": "/", "proc": "/proc", "clock": time.time, "resolver": _system_resolver,
+        "root": "/", "proc": PROC, "clock": time.time, "resolver": _system_resolver,
         "path": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "ports": {"smtp": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995},
-        "patience": 5,
+        "ports": REGISTERED, "patience": 5,
     }
 
     def file(self, *parts):
         """A path below `root`."""
         return os.path.join(self.root, *parts)
+
+    def files(self, *parts):
+        """The paths of what is in a folder below `root`, sorted; hidden ones are left out."""
+        return sorted(glob.glob(os.path.join(glob.escape(self.file(*parts)), "*")))
+
+
+def lines(path):
+    """The lines of a file, none where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as f:
+            return f.read().splitlines()
+    except OSError:
+        return []
 
 
 class User(Value):

@@ -29,27 +29,35 @@ class ImportedMail(Value):
     __slots__ = ("brought", "known", "left_out")
 
 
-def mail(spool, boxes, source, box="", progress=lambda box, messages: None):
+def mail(spool, boxes, source, box="", progress=lambda box, messages: None, is_dry=False):
     """Brings what is at the path `source` into drop boxes: an mbox or a Maildir into `box`, or, without one, each mbox
     and Maildir in a folder into the box it is named for, as in /var/mail.
 
-    `boxes` are the names that there are.  `progress(box, messages)` is called after each message.  The source is only
-    read.  Raises store.locks.Busy while mailcheck or another import runs, OSError where the spool's disk fails, and
-    NotRead if the source cannot be read at all; what was counted until then is safe.
+    `boxes` are the names that there are.  `progress(box, messages)` is called after each message.  `is_dry`: nothing is
+    written, and `brought` is what would be.  The source is only read.  Raises store.locks.Busy while mailcheck or
+    another import runs, OSError where the spool's disk fails, and NotRead if the source cannot be read at all; what was
+    counted until then is safe.
     """
-    task = _Import(spool, progress)
-    with of_owner(spool.path), spool.lock("mailcheck"):     # mailcheck would end what is half done here: resume_all()
-        resume_all(spool)
-        for name, path in [(box, source)] if box else _named(source):
-            if name not in boxes:
-                task.leave_out(path, "the mail in it", f"there is no box {name!r}")
-                continue
-            try:
-                task.bring(name, path)
-            except NotRead as error:
-                if box:
-                    raise
-                task.leave_out(path, "the mail in it", str(error))
+    with of_owner(spool.path):
+        if is_dry:
+            return _all_of(_Trial(spool, progress), boxes, source, box)
+        with spool.lock("mailcheck"):       # mailcheck would end what is half done here: resume_all()
+            resume_all(spool)
+            return _all_of(_Import(spool, progress), boxes, source, box)
+
+
+def _all_of(task, boxes, source, box):
+    """What became of the mail, as ImportedMail.  Raises OSError, NotRead."""
+    for name, path in [(box, source)] if box else _named(source):
+        if name not in boxes:
+            task.leave_out(path, "the mail in it", f"there is no box {name!r}")
+            continue
+        try:
+            task.bring(name, path)
+        except NotRead as error:
+            if box:
+                raise
+            task.leave_out(path, "the mail in it", str(error))
     return ImportedMail(dict(task.brought), dict(task.known), task.left_out)
 
 
@@ -73,13 +81,11 @@ class _Import:
 
     def bring(self, box, path):
         """Everything of one mbox or Maildir.  Raises OSError, NotRead."""
-        drop_box = self._spool.box(box)
         found = letters(path, self.leave_out)
-        drop_box.make()
-        journal = Seen(self._spool.state("seen", f"import+{box}"))
+        journal = self._begun(box)
         copies = Counter()
         for number, letter in enumerate(found):
-            draft = Draft(drop_box.path, _uid(self._spool.host, letter.arrival, number))
+            draft = self._draft(box, _uid(self._spool.host, letter.arrival, number))
             try:
                 digest = _written(draft, letter)
                 copies[digest] += 1
@@ -102,8 +108,21 @@ class _Import:
                 else:
                     self.known[box] += 1
             self._progress(box, self.brought[box] + self.known[box])
-        # All of it is where it belongs, so nothing of it is to be resumed.
-        Seen(self._spool.state("seen", f"import+{box}")).keep_only(set(journal))
+        self._ended(box, journal)
+
+    # Where it is written
+
+    def _journal_of(self, box):
+        return os.path.join(self._spool.path, "state", "seen", f"import+{box}")
+
+    def _begun(self, box):
+        """The journal of a box, which is made if it is not there."""
+        self._spool.box(box).make()
+        durable.make_directory(os.path.dirname(self._journal_of(box)))
+        return Seen(self._journal_of(box))
+
+    def _draft(self, box, uid):
+        return Draft(self._spool.box(box).path, uid)
 
     def _keep(self, draft, letter, journal, key):
         """Moves a sealed message to where readers look.  Where the disk fails it stays for resume_all()."""
@@ -113,6 +132,43 @@ class _Import:
         durable.sync_directory(os.path.dirname(draft.path))
         journal.add(key, time.time(), os.path.relpath(final, self._spool.path))
         durable.publish(draft.path, final)
+
+    def _ended(self, box, journal):
+        """All of it is where it belongs, so nothing of it is to be resumed."""
+        Seen(self._journal_of(box)).keep_only(set(journal))
+
+
+class _Trial(_Import):
+    """The same, and nothing is written."""
+
+    def __init__(self, spool, progress):
+        super().__init__(spool, progress)
+        self._journals = {}         # box -> what would be in its journal
+
+    def _begun(self, box):
+        return self._journals.setdefault(box, set(Seen(self._journal_of(box))))
+
+    def _draft(self, box, uid):
+        return _Nowhere()
+
+    def _keep(self, draft, letter, journal, key):
+        journal.add(key)
+
+    def _ended(self, box, journal):
+        """Nothing was begun."""
+
+
+class _Nowhere:
+    """A Draft that keeps nothing."""
+
+    def write(self, text):
+        """The octets are only counted by whoever writes them."""
+
+    def seal(self):
+        """There is nothing to make safe."""
+
+    def discard(self):
+        """There is nothing to remove."""
 
 
 def _uid(host, arrival, number):

@@ -1,12 +1,14 @@
 """Mail as other programs keep it: mbox files and Maildirs, read without changing them and without holding a message in
 memory.
 
-An mbox is read so.  A line `From ` with a date, at the top or behind an empty line, begins a message, and is no part of
-it; the empty line before it is none either (RFC 4155).  Of a body line `>From `, `>>From ` and so on one > is taken
-off, as in the mboxrd format: for `>From ` the mboxo format means the same, and the rest cannot be told apart.  But
-where the header has a Content-Length, and a message begins or the file ends right behind it, the body is just that,
-with no line in it that means more than it says: mutt writes so, and other programs do (mboxcl2).  Content-Length is
-left out, and Status and X-Status, in which mail programs note what was read, become flags.
+An mbox is read so.  A line `From ` with a date, at the top or in a body, begins a message, and is no part of it; nor is
+an empty line before it (RFC 4155 wants one; mutt and Dovecot do without, since a writer marks such a line of a body
+with a >).  In the middle of a header it is a part of the message, as for mutt: MH wrote so.  Of a body line `>From `,
+`>>From ` and so on one > is taken off, as in the mboxrd format: for `>From ` the mboxo format means the same, and the
+rest cannot be told apart.  But where the header has a Content-Length, and a message begins or the file ends right
+behind it, the body is just that, with no line in it that means more than it says: mutt writes so, and other programs do
+(mboxcl2).  Content-Length is left out, and Status and X-Status, in which mail programs note what was read, become
+flags.
 
 Line ends come out as LF.
 """
@@ -216,7 +218,7 @@ class _Mbox:
         piece, begins = self._next()
         while piece:
             is_plain = self._at <= end
-            if begins and not is_plain and (after_empty or not header.has_lines) and self._separates(piece):
+            if begins and not is_plain and self._separates(piece, header, after_empty):
                 self._from = piece.rstrip()
                 break
             in_header = header.is_open
@@ -247,13 +249,17 @@ class _Mbox:
         self._file.seek(self._at)
         return end if not behind or behind.startswith(b"From ") else 0
 
-    def _separates(self, piece):
+    def _separates(self, piece, header, after_empty):
+        """Whether a line begins the next message.  One that may have been meant so is told."""
         if not piece.startswith(b"From "):
             return False
-        if _DATE.search(piece.decode("latin-1")):
+        has_date, in_header = _DATE.search(piece.decode("latin-1")), header.is_open and header.has_lines
+        if has_date and not in_header:
             return True
-        self._told(f"{self._path}:{self._number}", "a line that begins with From", "it has no date, so it was taken "
-                   "for a part of the message around it")
+        if has_date or after_empty:
+            why = "stands in the middle of a header" if has_date else "has no date"
+            self._told(f"{self._path}:{self._number}", "a line that begins with From",
+                       f"it {why}, so it was taken for a part of the message around it")
         return False
 
 

@@ -27,11 +27,6 @@ class Imported(Value):
         """The names of the accounts or boxes, in order."""
         return list(dict.fromkeys(keys[1] for keys in [*self.changes, *self.wanted]))
 
-    def without(self, name):
-        """The same without one account or box."""
-        return self.but(changes={keys: text for keys, text in self.changes.items() if keys[1] != name},
-                        wanted={keys: why for keys, why in self.wanted.items() if keys[1] != name})
-
 
 def owner(path):
     """The box that a path of mail is named for: that of /var/mail/joe and of /home/joe/Maildir is joe; '' for none."""

@@ -9,12 +9,15 @@ import re
 import shutil
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
+from amsmail.setup import processes
+from amsmail.store import durable
+from amsmail.store.locks import Busy
 from amsmail.wire.value import Value
 
 USER = "amsmail"
-_LISTENING = "0A"       # the state in /proc/net/tcp
 _UMASK = {} if os.name == "nt" else {"umask": 0o022}
 
 
@@ -35,28 +38,27 @@ class Machine:
         self.state = state
         self.real = root is None
         self.root = "" if self.real else os.path.abspath(root)
+        self._top = os.path.realpath(self.root or os.sep)
 
     def path(self, path):
-        """Where `path` lies now."""
+        """Where `path` lies now.  Raises Trouble where that is outside the scratch root, since something in it is a
+        link to elsewhere: what is there is not the machine's that this becomes."""
         if self.real:
             return path
-        return os.path.join(self.root, re.sub(r"^[A-Za-z]:", "", path.replace("\\", "/")).lstrip("/"))
-
-    def check_inside(self, path):
-        """Raises Trouble where `path` is outside the scratch root, since something above it is a link to elsewhere."""
-        if self.real:
-            return
-        root, place = os.path.realpath(self.root), os.path.realpath(self.path(path))
-        if not Path(place).is_relative_to(root):
+        found = os.path.join(self.root, re.sub(r"^[A-Za-z]:", "", path.replace("\\", "/")).lstrip("/"))
+        place = os.path.realpath(found)
+        if not Path(place).is_relative_to(self._top):
             raise Trouble(f"{path} leads out of {self.root}, to {place}: make the link in it a relative one, or start "
                           "this inside that root (chroot)")
+        return found
 
     def has(self, *paths):
-        """Whether one of these is there."""
-        return any(os.path.lexists(self.path(path)) for path in paths)
+        """Whether one of these is there, be it a link to wherever.  Raises Trouble as path()."""
+        return any(os.path.lexists(os.path.join(self.path(folder), name))
+                   for folder, name in map(os.path.split, paths))
 
     def read(self, path):
-        """The octets of a file, or None."""
+        """The octets of a file, or None.  Raises Trouble as path()."""
         try:
             with open(self.path(path), "rb") as f:
                 return f.read()
@@ -66,6 +68,26 @@ class Machine:
     def may_change(self):
         """Whether this user may do what an installation does: root here, anybody below a scratch root."""
         return not self.real or not hasattr(os, "geteuid") or os.geteuid() == 0
+
+    @contextmanager
+    def alone(self):
+        """Within, no other installation and no --undo changes this machine: each would write a record without what the
+        other one did.  Raises Busy where one is at work, and Trouble."""
+        if os.name == "nt":
+            yield               # there a folder cannot be locked
+            return
+        # The machine's top itself: it is there before the first installation, and nothing of a lock is left after
+        # the last --undo.
+        try:
+            durable.make_directory(self._top)
+            top = os.open(self._top, os.O_RDONLY)
+        except OSError as error:
+            raise Trouble(f"{self._top} cannot be used: {error.strerror}") from error
+        try:
+            _lock(top)
+            yield
+        finally:
+            os.close(top)
 
     def program(self, name):
         """The path of a program of this machine, or None."""
@@ -88,6 +110,7 @@ class Machine:
         return text
 
     def systemd_runs(self):
+        """Whether systemd runs this machine; below a scratch root nothing runs."""
         return self.real and os.path.isdir("/run/systemd/system")
 
     def owner(self, names, mode):
@@ -106,6 +129,7 @@ class Machine:
         return self._id("passwd", USER)
 
     def group(self):
+        """The numeric id of group amsmail, or None."""
         return self._id("group", USER)
 
     def _id(self, table, name):
@@ -116,28 +140,37 @@ class Machine:
         return int(found[0]) if found and found[0].isdigit() else None
 
     def process(self, pid_file, names):
-        """The process that a pid file names, if it runs and is one of the programs `names`; else None."""
+        """The number of the process that a pid file names, if it runs and is one of the programs `names`; else None."""
         pid = (self.read(pid_file) or b"").strip() if self.real else b""
-        if not pid.isdigit() or _read(f"/proc/{int(pid)}/comm").strip() not in names:
-            return None
-        return int(pid)
+        found = processes.process(processes.PROC, int(pid)) if pid.isdigit() else None
+        return found.pid if found and found.name in names else None
+
+    def runs(self, pid):
+        """Whether the process with that number is still there."""
+        return processes.process(processes.PROC, pid) is not None
 
     def sees_listeners(self):
-        """Whether listeners() can tell anything: on Linux, and not for a scratch root."""
-        return self.real and os.path.exists("/proc/net/tcp")
+        """Whether open_ports() and listeners() can tell anything: on Linux, and not for a scratch root."""
+        return self.real and os.path.exists(f"{processes.PROC}/net/tcp")
 
-    def listeners(self):
-        """{port: name of the program that listens there, '' if it is not known}."""
-        if not self.sees_listeners():
-            return {}
-        found = {}
-        for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-            for line in _read(table).splitlines()[1:]:
-                words = line.split()
-                if words[3] == _LISTENING:
-                    found[int(words[1].rpartition(":")[2], 16)] = words[9]
-        programs = _programs({f"socket:[{inode}]" for inode in found.values()}) if found else {}
-        return {port: programs.get(f"socket:[{inode}]", "") for port, inode in found.items()}
+    def open_ports(self):
+        """The ports on which somebody listens."""
+        return processes.open_ports(processes.PROC) if self.real else set()
+
+    def listeners(self, ports):
+        """The Listeners on these ports, of which one may have several."""
+        return processes.listeners(processes.PROC, ports) if self.real else []
+
+
+def _lock(folder):
+    """Locks an open folder until it is closed.  Raises Busy."""
+    import fcntl        # on demand: Windows has none
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Busy from error
+    except OSError:
+        return          # NFS locks no folders: there we go on, as one person at a time is what there is nearly always
 
 
 def _system_id(table, name):
@@ -149,30 +182,3 @@ def _system_id(table, name):
         return grp.getgrnam(name).gr_gid
     except (ImportError, KeyError):
         return None
-
-
-def _programs(sockets):
-    """{socket: the path of the program that has it, or the script's name for an interpreter}."""
-    found = {}
-    # The lowest first: that is the server, and not a session that it started.
-    for pid in sorted(filter(str.isdigit, os.listdir("/proc")), key=int):
-        try:
-            held = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")} & sockets
-            if held:
-                program = os.readlink(f"/proc/{pid}/exe")
-        except OSError:
-            continue        # it has just ended, or is somebody else's
-        if held:
-            name = _read(f"/proc/{pid}/comm").strip()
-            # A script's name is its process's, the interpreter's says nothing.
-            name = name if "python" in os.path.basename(program) else program
-            found = {**dict.fromkeys(held, name), **found}
-    return found
-
-
-def _read(path):
-    try:
-        with open(path, encoding="utf-8", errors="replace") as f:
-            return f.read()
-    except OSError:
-        return ""

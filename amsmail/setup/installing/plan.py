@@ -9,7 +9,6 @@ from amsmail.setup.installing.rivals import Disabled
 from amsmail.site import layout
 from amsmail.wire.value import Value
 
-
 _OF_A_DISK = "lost+found"       # is in an empty file system
 
 
@@ -19,14 +18,10 @@ class Choice(Value):
     __slots__ = ("service", "ports", "config")
 
 
-def places(choice):
-    return platforms.PLACES.get(choice.service, platforms.UNIX)
-
-
 def steps(machine, choice, disabled):
     """The steps, and notes: sentences on what a person has to do.  `disabled` are the names of mail servers that this
     one takes the place of.  Raises Trouble."""
-    where = places(choice)
+    where = platforms.places(choice.service)
     spool = _spool(machine, choice)
     entries, notes = services.entries(machine, choice.service, choice.ports, spool)
     calls, more = services.calls(machine, choice.service, spool)
@@ -45,7 +40,7 @@ def steps(machine, choice, disabled):
 def _account(machine, choice, spool):
     if not machine.real or choice.service in platforms.PLACES:
         return []
-    where = places(choice)
+    where = platforms.places(choice.service)
     return [(f"make group {USER} and user {USER}, without password, shell, home or other groups",
              [Account(USER, (spool, where.etc))])]
 
@@ -88,7 +83,7 @@ def _site(choice, where, spool):
 
 def _spool(machine, choice):
     """The spool that mail.cfg names, the one that is there or else the one that is given."""
-    where = places(choice)
+    where = platforms.places(choice.service)
     config = machine.read(f"{where.etc}/mail.cfg") or choice.config
     lines = config.decode("utf-8-sig", "surrogateescape").split("\n")
     return layout.values(lines).get(("site", "spool")) or where.spool

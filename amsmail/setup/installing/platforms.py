@@ -36,6 +36,11 @@ WINDOWS = Places(f"{_PROGRAMS}/lib", f"{_PROGRAMS}/sbin", "", _DATA, f"{_DATA}/s
 PLACES = {"cygwin": CYGWIN, "windows": WINDOWS}
 
 
+def places(service):
+    """The Places of an installation that is served by `service`."""
+    return PLACES.get(service, UNIX)
+
+
 def here():
     """'windows', 'cygwin', or '' on a Unix."""
     return "windows" if os.name == "nt" else "cygwin" if sys.platform == "cygwin" else ""

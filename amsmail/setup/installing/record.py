@@ -6,7 +6,7 @@ import os
 from amsmail.setup.installing.software import Library
 from amsmail.setup.installing.machine import Trouble
 from amsmail.setup.installing.pieces import Account, Commands, File, Filled, Folder, Lines
-from amsmail.setup.installing.services import Reload, Start
+from amsmail.setup.installing.starting import Reload, Start
 from amsmail.setup.installing.rivals import Disabled
 from amsmail.store import durable
 
@@ -102,7 +102,6 @@ class Record:
     def sweep(self):
         """Removes the record's own folders, which a run made that was broken off before there was a record."""
         state = self._machine.state
-        self._machine.check_inside(state)
         for path in (f"{state}/backup", state):
             folder = self._machine.path(path)
             names = os.listdir(folder) if os.path.isdir(folder) else []

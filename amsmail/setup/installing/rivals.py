@@ -5,13 +5,14 @@ import re
 
 from amsmail.setup.installing.machine import Trouble
 from amsmail.setup.installing.pieces import Piece, parts
-from amsmail.setup.installing.services import PORTS
+from amsmail.setup.processes import named
+from amsmail.site.ports import REGISTERED
 from amsmail.wire.value import Value
 
 _SMTP, _POP3 = {"smtp"}, {"pop3", "pop3s"}
 
 # service's name -> (what a person calls it, what it serves unless told more, part of its programs' paths)
-SERVERS = {
+MAIL_SERVERS = {
     "postfix": ("Postfix", _SMTP, "/postfix/"),
     "exim4": ("Exim", _SMTP, "/exim"),
     "exim": ("Exim", _SMTP, "/exim"),
@@ -39,8 +40,8 @@ def find(machine, ports, own):
 
 def _enabled(machine, ports):
     """Mail servers that are started at boot.  Asked of the files, not of systemd: they also say it below a root."""
-    for service, (name, serves, _) in SERVERS.items():
-        taken = sorted(PORTS[kind] for kind in serves if ports[kind] == PORTS[kind])
+    for service, (name, serves, _) in MAIL_SERVERS.items():
+        taken = sorted(REGISTERED[kind] for kind in serves if ports[kind] == REGISTERED[kind])
         if taken and _starts_at_boot(machine, service):
             yield Rival(service, f"{name} is started at boot, and serves port {', '.join(map(str, taken))}",
                         f"--replace-mail-server stops and disables {service}, until --undo")
@@ -63,16 +64,24 @@ def _listed(folder):
 
 
 def _listening(machine, ports, own):
-    listeners = machine.listeners()
-    for service, port in ports.items():
-        if port not in listeners or os.path.basename(listeners[port]) in own:
-            continue
-        program = listeners[port]
-        known = next((name for name, (_, _, part) in SERVERS.items() if part in program
+    """What listens on the ports.  One port may have two: IPv4 and IPv6 may be different programs'."""
+    services = {port: service for service, port in ports.items()}
+    found = [each for each in machine.listeners(services)
+             if not (each.process and any(named(each.process, name) for name in own))]
+    # One that listens at two addresses is named once.
+    for port, program in sorted({(each.port, _program(each.process)) for each in found}):
+        known = next((name for name, (_, _, part) in MAIL_SERVERS.items() if part in program
                       and machine.has(f"/etc/init.d/{name}", f"/lib/systemd/system/{name}.service")), "")
-        yield Rival(known, f"{program or 'a program'} listens on port {port} ({service})",
+        yield Rival(known, f"{program} listens on port {port} ({services[port]})",
                     f"--replace-mail-server stops and disables {known}, until --undo" if known else
-                    f"end it, or choose another port by --port {service}=NUMBER")
+                    f"end it, or choose another port by --port {services[port]}=NUMBER")
+
+
+def _program(process):
+    """What a person is told of a Process, or of None: the program's path, or its name where that is a script."""
+    if process is None:
+        return "a program"
+    return process.name if "python" in os.path.basename(process.program) else process.program or process.name
 
 
 def _inetd(machine, ports):

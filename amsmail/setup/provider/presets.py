@@ -4,18 +4,24 @@ from amsmail.setup.ask.forms import FORMS
 from amsmail.setup.provider.providers import SERVICES, Providers
 from amsmail.site import layout
 from amsmail.site.values import listed
-from amsmail.wire.address import parse_address
+from amsmail.wire.address import Address, parse_address
 
 RELAY = ("smtp",)
 ACCOUNTS = tuple(service for service in SERVICES if service not in RELAY)
 # What belongs to one server and is wrong for another.
 _OF_A_SERVER = ("port", "fingerprint", "ca_file")
+_ANYBODY = Address("x", "x.example")        # whose servers a provider's are where no address is given
 _USUAL_HOSTS = {"smtp": "smtp.{domain}", "imap": "imap.{domain}", "pop3": "pop.{domain}"}
 
 
 def services(form, kind=""):
     """The services that may serve a section, in order of preference; `kind` is the account's type, '' for any."""
     return RELAY if form.noun == "relay" else (kind,) if kind else ACCOUNTS
+
+
+def offers_of(provider, address=""):
+    """The Offers of a Provider for an address (text), or for nobody in particular."""
+    return provider.offers(parse_address(address) if address else _ANYBODY)
 
 
 def best(offers, wanted):
