@@ -8,11 +8,16 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["tests.real.left_out"]
 
-# The files that take longest, in which most of the time goes by with waiting or with one thing after the other: they come
-# first, so that nothing long is left for the end, when the other processes have nothing to do any more.
+# No test asserts a time, hypothesis's deadline for an example included.
+settings.register_profile("amsmail", deadline=None)
+settings.load_profile("amsmail")
+
+# The files that take longest come first: else one of them would be left for the end, when the other processes have
+# nothing to do any more.
 LONG = ("link/test_drops.py", "mailcheck/test_pull_imap_crash.py", "setup/test_install_machine.py",
         "scripts/test_scripts.py", "week/test_week.py", "setup/test_mailcheckcfg.py", "setup/test_dialogue.py",
         "mailcheck/test_held.py", "mailcheck/test_mailcheck.py", "interop/test_reading.py", "interop/test_sending.py",

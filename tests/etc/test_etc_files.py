@@ -25,7 +25,7 @@ def check(installation):
 def test_mail_cfg_is_valid_once_passwords_and_paths_are_set(installation):
     run = check(installation)
     assert (run.returncode, run.stderr) == (0, "")
-    assert "2 boxes, 5 addresses, 1 account, 1 link; relay smtp.provider.example" in run.stdout
+    assert "2 boxes, 6 addresses, 1 account, 1 link; relay smtp.provider.example" in run.stdout
 
 
 def test_mail_cfg_as_it_comes_says_what_to_do(installation):

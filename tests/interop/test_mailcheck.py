@@ -47,22 +47,6 @@ def test_postfix_takes_the_queue(way, trust, site, link, postfix, boxes, provide
     assert call["bytes_up"] > octets and call["bytes_down"] > 0
 
 
-@shows("Postfix", "takes one of three, says 550 and 452 to the others", "sent, notified, kept")
-def test_postfix_takes_a_part(site, link, postfix, boxes):
-    site.configure(**relay(link, postfix.smtp, tls="none"))
-    site.enqueue(PLAIN, to=["owner@shore.example", "gone@shore.example", "full@shore.example"])
-    code, said, call = mailcheck(site, link)
-    assert (code, said) == (75, "")
-    [arrived] = boxes.messages("owner", 1)
-    assert below_trace(arrived) == PLAIN
-    [notification] = site.box("captain")
-    for line in (b"Final-Recipient: rfc822; gone@shore.example", b"Action: failed", b"Status: 5.1.6"):
-        assert line in notification.split(b"\n")
-    assert b"moved away" in notification and b"full@shore.example" not in notification
-    assert site.states() == {"owner@shore.example": "S", "gone@shore.example": "F", "full@shore.example": "-"}
-    assert (call["messages_out"], call["refused"], call["kept"]) == (1, 1, 1)
-
-
 @shows("Postfix", "takes an SMTPUTF8 message, sender in UTF-8", "unchanged")
 def test_postfix_takes_utf8(site, link, postfix, boxes):
     message = EIGHT_BIT.replace(b"Subject: 8-bit", "Subject: Grüße, 海".encode())

@@ -68,7 +68,8 @@ def refusing(fixture, program):
                                              "sent, notified, kept"))
 
 
-@pytest.mark.parametrize("server", [refusing("exim", "Exim"), refusing("opensmtpd", "OpenSMTPD")], indirect=True)
+@pytest.mark.parametrize("server", [refusing("postfix", "Postfix"), refusing("exim", "Exim"),
+                                    refusing("opensmtpd", "OpenSMTPD")], indirect=True)
 def test_takes_a_part(server, site, link, boxes):
     site.configure(**relay(link, server.smtp, tls="none"))
     site.enqueue(PLAIN, to=["owner@shore.example", "gone@shore.example", "full@shore.example"])
