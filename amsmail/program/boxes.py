@@ -4,7 +4,8 @@ that earlier boxes left."""
 import sys
 
 from amsmail.setup import boxmail
-from amsmail.site import exits
+from amsmail.setup.boxmail import GIVE, KEEP, REMOVE
+from amsmail.site import entries, exits
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Draft
 from amsmail.site.values import listed
@@ -13,10 +14,13 @@ from amsmail.store.spool import SpoolError
 
 
 def rename(draft, old, new):
-    """Renames a box in the draft, and what refers to it.  Its addresses stay what they were, and the new name is one
-    more."""
-    if not draft.value(("boxes", old, "addresses")):
-        draft.set(("boxes", old, "addresses"), f"{old}, {new}")
+    """Renames a box in the draft, and what refers to it.  Its addresses stay what they were; where the old name was
+    one, as it stands, the new name is one more."""
+    keys = ("boxes", old, "addresses")
+    words = entries.entries(listed(draft.value(keys)), old)
+    folded = {word.casefold() for word in words}
+    if old in folded:
+        draft.set(keys, ", ".join([*words, *{new} - folded]))
     draft.rename(("boxes", old), new)
     _refer(draft, old, new)
 
@@ -41,38 +45,39 @@ def _refer(draft, old, new):
         draft.set(("calls", "urgent_from"), ", ".join(filter(None, others)) or None)
 
 
-_SETTLED = {"keep": "{messages} in the spool, in boxes/{name}: `mailcfg box adopt {name} --to BOX` moves them on",
-            "remove": "{messages} removed", "give": "{messages} moved into box {other}"}
+_SETTLED = {KEEP: "{messages} in the spool, in boxes/{name}: `mailcfg box adopt {name} --to BOX` moves them on",
+            REMOVE: "{messages} removed", GIVE: "{messages} moved into box {other}"}
 
 
-def settle(path, name, what, other=""):
-    """Does with the mail of a box that is no more what boxmail.settle can, and tells of it; gives the exit code."""
+def settle(path, name, what, other="", otherwise=""):
+    """Does with the mail of a box that is no more what boxmail.settle can, and tells of it, or `otherwise` where there
+    is none; gives the exit code."""
     try:
         count = boxmail.settle(path, name, what, other)
     except (boxmail.BoxBusy, ConfigError, SpoolError, OSError, KeyboardInterrupt) as error:
         print(f"mailcfg: {error or 'broken off'}; the mail of {name} that was not moved is safe in the spool.  "
               f"Once that is over: mailcfg box adopt {name} --to BOX", file=sys.stderr)
         return exits.TEMPFAIL
-    if count:
-        print(_SETTLED[what].format(messages=counted(count, "message"), name=name, other=other) + ".")
+    told = f"{_SETTLED[what]}.".format(messages=counted(count, "message"), name=name, other=other)
+    if said := told if count else otherwise:
+        print(said)
     return exits.OK
 
 
 def tell_of_earlier(path, name):
-    """Tells of mail that an earlier box of that name left and that is in the new one now, as far as this user may look;
-    gives the exit code.  Nothing is told where mail.cfg has no such box, because it was not written after all."""
+    """Tells of mail that an earlier box of that name left and that is in the new one now, as far as this user may look.
+    Nothing is told where mail.cfg has no such box, because it was not written after all."""
     try:
         count = boxmail.waiting(path, name) if name in Draft(path).names("boxes") else 0
     except (ConfigError, SpoolError, OSError):
         count = 0
     if count:
         print(f"boxes/{name} holds {counted(count, 'message')} of an earlier box of that name: in the new box now.")
-    return exits.OK
 
 
 def tell_of_strays(path):
-    """Tells of mail in the spool that belongs to no box, as far as mail.cfg says where it is and this user may look;
-    gives the exit code.  `mailcfg check` says what is in the way."""
+    """Tells of mail in the spool that belongs to no box, as far as mail.cfg says where it is and this user may look.
+    `mailcfg check` says what is in the way."""
     try:
         strays = boxmail.strays_beside(path)
     except (ConfigError, SpoolError, OSError):
@@ -80,4 +85,3 @@ def tell_of_strays(path):
     for name, count in strays.items():
         print(f"{name} is no box and has {counted(count, 'message')}: `mailcfg box add {name}` makes it one, `mailcfg "
               f"box adopt {name} --to BOX` moves its mail.")
-    return exits.OK

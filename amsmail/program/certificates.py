@@ -2,7 +2,7 @@
 
 import os
 
-from amsmail.setup import openssl as making
+from amsmail.setup import openssl
 from amsmail.site import config_file
 from amsmail.site.config_error import ConfigError
 
@@ -19,8 +19,8 @@ def make_for(draft, certificate="", key=""):
         if os.path.exists(path):
             raise ConfigError([f"{path}: is there already, and is not written over; name another file"])
     try:
-        made = making.make(draft.value(("site", "hostname")))
-    except making.CannotMake as error:
+        made = openssl.make(draft.value(("site", "hostname")))
+    except openssl.CannotMake as error:
         raise ConfigError([str(error)]) from error
     for name, path, text in ("certificate", certificate, made.certificate), ("key", key, made.key):
         draft.put_file(path, text)

@@ -2,18 +2,24 @@
 without they are a dialogue (dialogues.py)."""
 
 import os
+from importlib import import_module
 
 from amsmail.program.ending import ended
 from amsmail.site import libraries
 
 
-def run(program, arguments, default_config, dialogue, commands):
-    """Runs the `program`: `dialogue(path of mail.cfg)`, or `commands(arguments)`.  Each imports what it needs only when
-    it is called, since the libraries are found only then.  Gives the exit code."""
+def run(program, usage, arguments, default_config):
+    """Runs the `program`: by PROGRAM_dialogue.run(path of mail.cfg), or PROGRAM_commands.run(arguments, usage, default
+    path).  Each of these is imported only when it is called, since the libraries are found only then.  Gives the exit
+    code."""
     libraries.reach()
     if is_dialogue(arguments):
-        return ended(program, lambda: dialogue(arguments[0] if arguments else default_config))
-    return ended(program, lambda: commands(arguments))
+        return ended(program, lambda: _module(program, "dialogue").run(arguments[0] if arguments else default_config))
+    return ended(program, lambda: _module(program, "commands").run(arguments, usage, default_config))
+
+
+def _module(program, part):
+    return import_module(f"amsmail.program.{program}_{part}")
 
 
 def is_dialogue(arguments):

@@ -5,6 +5,7 @@ import contextlib
 import signal
 
 from amsmail.setup.ask.dialogue import HELP, Back, Dialogue, Left
+from amsmail.setup.ask.forms import FORMS
 from amsmail.site import exits
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Conflict
@@ -41,11 +42,11 @@ def pick(talk, draft, form, described=lambda draft, name: ""):
 def _begun(talk, draft, begin):
     """What `begin` gives; whoever goes back from its first question comes to the menu."""
     talk.say("")
-    mark = draft.mark()
+    mark = talk.mark(draft)
     try:
         return begin(talk, draft)
     except Back:
-        draft.undo(mark)
+        talk.undo(draft, mark)
         return True
 
 
@@ -62,7 +63,7 @@ def first_dialogue(title, ask, draft, ending, talk=None, entries=None):
             try:
                 ask(talk, draft)
             except Back:
-                draft.undo_all()
+                talk.undo_all(draft)
                 talk.say("That was the first question.  From the beginning:")
                 continue
             if offer_to_write(talk, draft):
@@ -70,7 +71,7 @@ def first_dialogue(title, ask, draft, ending, talk=None, entries=None):
             if entries:
                 _menu(talk, entries, draft)
                 break
-            draft.undo_all()
+            talk.undo_all(draft)
             talk.say("From the beginning:")
     except (Left, KeyboardInterrupt) as error:      # Ctrl-C may come between two questions, too
         return _left(talk, error)
@@ -116,7 +117,7 @@ def offer_to_write(talk, draft):
             return False
         except Conflict as error:
             talk.say(*error.problems, "Here is your change to the file as it is now.")
-            draft.take_over()
+            _take_over(talk, draft)
             continue
         except ConfigError as error:
             talk.say(*error.problems)
@@ -126,14 +127,25 @@ def offer_to_write(talk, draft):
     return True
 
 
+def _take_over(talk, draft):
+    """Makes the change to the file as it is now; says which sections others deleted that it would make anew, out of
+    what was said of them alone."""
+    forms = [form for form in FORMS.values() if form.has_names]
+    before = [(form, name, draft.renamed(form.section).get(name, name)) for form in forms
+              for name in draft.in_effect(form.section)]
+    draft.take_over()
+    talk.say(*(f"{form.noun} {name} was deleted by somebody else: this makes a new one, {now}, of nothing but what you "
+               "said." for form, name, now in before
+               if name not in draft.in_effect(form.section) and now in draft.names(form.section)))
+
+
 def _forget(talk, draft):
     """Asks whether to forget what was said.  Whether the person has done, which is not so.  Raises Left."""
     try:
         if talk.yes("Forget all that was said", otherwise=False):
             if draft.is_new:
                 raise Left
-            draft.undo_all()
-            talk.forget_the_rest()
+            talk.undo_all(draft)
     except Back:
         pass        # to where "Write this" was answered with no, too
     return False

@@ -1,13 +1,18 @@
 """mailcfg import: the users and the mail of other programs."""
 
+import contextlib
 import os
 import sys
+import tempfile
 
 from amsmail.program import mailcfg_domains, options
+from amsmail.program.options import UsageError
+from amsmail.setup import boxmail
 from amsmail.setup.imports import boxes, mail, source
 from amsmail.setup.imports.mail_sources import NotRead
+from amsmail.setup.rights import of_owner
 from amsmail.site import config, config_file, exits
-from amsmail.site.config_error import ConfigError
+from amsmail.site.config_error import no_such
 from amsmail.site.draft import Draft
 from amsmail.site.words import counted
 from amsmail.store.locks import Busy
@@ -18,18 +23,18 @@ _SHOWN = 500        # messages between two signs of life
 
 
 def run(arguments, usage, default_config):
-    """Runs `mailcfg import ...`; gives the exit code: TEMPFAIL if something was left out.  Raises ConfigError, and
-    OSError where a file of users cannot be read."""
+    """Runs `mailcfg import ...`; gives the exit code: TEMPFAIL if something was left out.  Raises UsageError,
+    ConfigError, and OSError where a file of users cannot be read."""
     flags, pairs, words = options.parse(usage, arguments, ("--dry-run",), ("--config", "--shadow", "--box"))
     kinds = ("passwd", *boxes.FORMATS, "mail")
     if len(words) != 2 or words[0] not in kinds:
-        options.wrong(usage, f"expected import {'|'.join(kinds)}, and one file or folder")
+        raise UsageError(f"expected import {'|'.join(kinds)}, and one file or folder")
     kind, place = words
-    given = dict(pairs)
+    given = options.once(pairs)
     path = given.pop("--config", default_config)
     wanted = {"passwd": {"--shadow"}, "mail": {"--box"}}.get(kind, set())
     if surplus := sorted(given.keys() - wanted):
-        options.wrong(usage, f"{surplus[0]} is of no use to import {kind}")
+        raise UsageError(f"{surplus[0]} is of no use to import {kind}")
     if kind == "mail":
         return _mail(path, place, given.get("--box", ""), bool(flags))
     return _boxes(Draft(path), kind, place, given.get("--shadow"), bool(flags))
@@ -44,7 +49,7 @@ def _boxes(draft, kind, place, shadow, is_dry):
     else:
         found = boxes.FORMATS[kind](text, taken=taken)
     refused = _put(draft, found)
-    added = [name for name in found.accounts() if name not in refused]
+    added = [name for name in found.names() if name not in refused]
     if is_dry:
         print(*draft.diff(), sep="\n")
     else:
@@ -63,12 +68,12 @@ def _boxes(draft, kind, place, shadow, is_dry):
 def _put(draft, found):
     """Adds the boxes that were found, as far as mail.cfg is then right; gives {box: why} of the others."""
     before = draft.mark()
-    refused = {name: why for name in found.accounts() if (why := _put_one(draft, found, name))}
+    refused = {name: why for name in found.names() if (why := _put_one(draft, found, name))}
     if not draft.problems():
         return refused
     draft.undo(before)
     refused = {}
-    for name in found.accounts():
+    for name in found.names():
         mark = draft.mark()
         if why := _put_one(draft, found, name):
             refused[name] = why
@@ -80,13 +85,10 @@ def _put(draft, found):
 
 def _put_one(draft, found, name):
     """Adds one box; gives what is expected instead of a value that cannot stand in mail.cfg, '' if it was added."""
-    values = {keys: text for keys, text in found.changes.items() if keys[1] == name and text}
-    for keys, text in values.items():
+    for keys, text in found.values(name).items():
         if expected := config_file.expected(keys, text):
             return f"{keys[-1]}: expected {expected}"
-    draft.add(("boxes", name))
-    for keys, text in values.items():
-        draft.set(keys, text)
+    found.put(draft, name)
     return ""
 
 
@@ -99,13 +101,14 @@ def _without(draft, name):
 def _mail(path, place, box, is_dry):
     site = config.load(path)
     if box and box not in site.boxes:
-        raise ConfigError([f"{path}: [boxes]: there is no box {box!r}; there are: {', '.join(site.boxes)}"])
+        raise no_such(path, "boxes", "box", box, site.boxes)
     if not os.path.isdir(site.spool):
         print(f"mailcfg: {site.spool}: there is no spool yet; the first connection to smtpd makes it", file=sys.stderr)
         return exits.TEMPFAIL
     try:
-        found = mail.mail(Spool(site.spool, site.hostname), list(site.boxes), os.path.abspath(place), box,
-                          _progress if sys.stderr.isatty() else lambda box, count: None, is_dry)
+        with _spool(site, is_dry) as spool:
+            found = mail.mail(spool, list(site.boxes), os.path.abspath(place), box,
+                              _progress if sys.stderr.isatty() else lambda box, count: None, is_dry)
     except Busy:
         print("mailcfg: mailcheck or another import runs; import it again when that has ended", file=sys.stderr)
         return exits.TEMPFAIL
@@ -119,6 +122,19 @@ def _mail(path, place, box, is_dry):
     for place, what, why in found.left_out:
         _tell(place, what, why)
     return exits.TEMPFAIL if found.left_out else exits.OK
+
+
+@contextlib.contextmanager
+def _spool(site, is_dry):
+    """Within, the site's Spool, which its owner made; where there is none yet, a dry run has an empty one elsewhere.
+    Raises SpoolError, OSError."""
+    with contextlib.ExitStack() as stack:
+        folder = site.spool
+        if is_dry and not boxmail.is_spool(folder):
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+        with of_owner(folder):
+            spool = Spool(folder, site.hostname)
+        yield spool
 
 
 def _progress(box, count):

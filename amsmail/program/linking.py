@@ -4,19 +4,13 @@ import os
 
 from amsmail.link.dialled import Dialled
 from amsmail.site import rules
-from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.site.config_error import ConfigError
 from amsmail.site.values import listed
 
-ANY = "any"         # all links, by priority
+ANY = rules.ANY_LINK        # all links, by priority
 LEDGER = "The ledger keeps its calls under the name {name}, and a budget counts by name."
 
 _USE = ("calls", "use")
-
-
-def name_problem(name):
-    """What is expected of the name of a link instead, '' if it will do: [calls] use must be able to name it."""
-    return f"another name than {ANY!r}" if name == ANY else rules.name_problem("links", name)
 
 
 def in_use(draft):
@@ -45,16 +39,19 @@ def rename(draft, old, new):
 
 
 def delete(draft, name):
-    """Removes a link; it is not to be used any more either."""
+    """Removes a link; it is not to be used any more either.  Gives what there is to know of that, in words: without
+    the last link that was to be used, all are."""
     draft.drop(("links", name))
+    words = [LEDGER.format(name=name)]
     if name in in_use(draft):
         use(draft, [other for other in in_use(draft) if other != name])
+        words.append(f"From now on {used_now(draft)}.")
+    return words
 
 
 def check_is_down(draft, name):
     """Raises ConfigError where a mailcheck dialled the link and did not hang up yet: without its section it could
     not."""
-    spool = draft.value(("site", "spool"), DEFAULT_SPOOL)
-    if name in Dialled(os.path.join(spool, "state", "dialled")).left_behind():
+    if name in Dialled(os.path.join(draft.spool(), "state", "dialled")).left_behind():
         raise ConfigError([f"link {name} may be up: a mailcheck dialled it, and must be able to hang it up; wait until "
                            "it has ended, or run mailcheck if none runs"])

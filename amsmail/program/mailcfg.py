@@ -21,7 +21,7 @@ usage: mailcfg [mail.cfg]
        mailcfg import passwd|dovecot|htpasswd|csv FILE [--shadow FILE]
        mailcfg import mail SOURCE [--box BOX]
        mailcfg check [--file] [--json] [mail.cfg]
-       mailcfg password [--stdin] [--box BOX [mail.cfg]]
+       mailcfg password [--stdin] [--box BOX [--dry-run] [mail.cfg]]
 --config FILE   another mail.cfg       --dry-run   only show what would change,
                                                    or come (import mail)
 --json          list for machines
@@ -31,15 +31,4 @@ Without words it is a dialogue."""
 
 def main(arguments, default_config=DEFAULT_PATH):
     """Runs mailcfg; gives the exit code."""
-    return configuring.run("mailcfg", arguments, default_config, _dialogue,
-                           lambda words: _commands(words, default_config))
-
-
-def _dialogue(path):
-    from amsmail.program import mailcfg_dialogue
-    return mailcfg_dialogue.run(path)
-
-
-def _commands(arguments, default_config):
-    from amsmail.program import mailcfg_commands
-    return mailcfg_commands.run(arguments, USAGE, default_config)
+    return configuring.run("mailcfg", USAGE, arguments, default_config)

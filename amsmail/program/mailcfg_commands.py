@@ -1,15 +1,22 @@
 """What mailcfg does on a command line."""
 
+import json
 import sys
 
 from amsmail.program import boxes, certificates, mailcfg_domains, nouns, options
 from amsmail.program.nouns import Noun, Verb
 from amsmail.program.options import UsageError
+from amsmail.setup import boxmail
+from amsmail.setup.ask import newsite
+from amsmail.setup.ask.dialogue import Back, Dialogue, Left, hidden, password_problem
 from amsmail.setup.ask.forms import FORMS
-from amsmail.site import config, exits
+from amsmail.setup.boxmail import GIVE, KEEP, REMOVE
+from amsmail.setup.provider.providers import Providers
+from amsmail.site import config, exits, networks, passwords
 from amsmail.site.config import DEFAULT_SPOOL
-from amsmail.site.config_error import ConfigError
+from amsmail.site.config_error import ConfigError, no_such
 from amsmail.site.draft import Draft
+from amsmail.site.passwords import LOCK
 from amsmail.site.values import listed
 
 
@@ -35,72 +42,76 @@ def _guarded(run):
 
 def _list(command):
     """The boxes, and mail in the spool that belongs to none, as far as this user may look."""
-    code = nouns.list_all(command)
-    return code if "--json" in command.flags else boxes.tell_of_strays(command.draft.path)
+    nouns.list_all(command)
+    if "--json" not in command.flags:
+        boxes.tell_of_strays(command.draft.path)
 
 
 def _lock(command):
     """Puts the mark before the box's hash with which it is none."""
-    from amsmail.site.passwords import LOCK
     keys = ("boxes", command.one_name(), "password")
     hashed = command.draft.value(keys)
     if not hashed:
         raise ConfigError([f"box {command.name} has no password: nobody can log in to it anyway"])
     if not hashed.startswith(LOCK):
         command.draft.set(keys, LOCK + hashed)
-    return command.finish(f"{command.draft.path}: nobody can log in to box {command.name} now; it still gets its mail")
+    command.finish(f"{command.draft.path}: nobody can log in to box {command.name} now; it still gets its mail")
 
 
 def _unlock(command):
     """Takes that mark away."""
-    from amsmail.site.passwords import LOCK
     keys = ("boxes", command.one_name(), "password")
     hashed = command.draft.value(keys)
     if not hashed:
         raise ConfigError([f"box {command.name} has no password: mailcfg box set {command.name} --password-stdin"])
     command.draft.set(keys, hashed.removeprefix(LOCK))
-    return command.finish(f"{command.draft.path}: the password of box {command.name} counts again")
+    command.finish(f"{command.draft.path}: the password of box {command.name} counts again")
 
 
 def _box_add(command):
     """Adds a box; mail of an earlier one with its name is told."""
-    code = nouns.add(command)
-    return code if command.is_dry else boxes.tell_of_earlier(command.draft.path, command.name)
+    nouns.add(command)
+    if not command.is_dry:
+        boxes.tell_of_earlier(command.draft.path, command.name)
 
 
 def _box_rename(command):
-    """Renames a box, with what refers to it; its mail moves along."""
+    """Renames a box, with what refers to it; its mail moves along.  Gives the exit code."""
     old, new = command.two_names()
     boxes.rename(command.draft, old, new)
-    code = command.finish(f"{command.draft.path}: box {old} is called {new} now")
+    command.finish(f"{command.draft.path}: box {old} is called {new} now")
     if command.is_dry:
-        return code
+        return exits.OK
     boxes.tell_of_earlier(command.draft.path, new)
-    return boxes.settle(command.draft.path, old, "give", new)
+    return boxes.settle(command.draft.path, old, GIVE, new)
 
 
 def _box_delete(command):
-    """Deletes a box; what becomes of its mail is in --mail and --to."""
+    """Deletes a box; what becomes of its mail is in --mail and --to.  Gives the exit code."""
     name = command.one_name()
-    what, to = command.given.get("--mail", "keep"), command.given.get("--to", "")
-    if what not in ("keep", "remove", "give") or (what == "give") != bool(to):
+    what, to = command.given.get("--mail", KEEP), command.given.get("--to", "")
+    if what not in (KEEP, REMOVE, GIVE) or (what == GIVE) != bool(to):
         raise UsageError("expected --mail keep, --mail remove, or --mail give --to BOX")
     if to == name:
         raise UsageError(f"--to: found {to!r}; expected another box than the one that is deleted")
     if to:
         command.check(to)
     boxes.delete(command.draft, name, to)
-    code = command.finish(f"{command.draft.path}: box {name} deleted")
-    return code if command.is_dry else boxes.settle(command.draft.path, name, what, to)
+    command.finish(f"{command.draft.path}: box {name} deleted")
+    return exits.OK if command.is_dry else boxes.settle(command.draft.path, name, what, to)
 
 
 def _adopt(command):
-    """Moves the mail of a box that is no more into another."""
+    """Moves the mail of a box that is no more into another.  Gives the exit code."""
     if len(command.names) != 1 or not command.given.get("--to"):
         raise UsageError("expected: mailcfg box adopt NAME --to BOX")
     command.check(command.name, is_there=False)
     command.check(command.given["--to"])
-    return boxes.settle(command.draft.path, command.name, "give", command.given["--to"])
+    if not boxmail.has_been(command.draft.path, command.name):
+        raise ConfigError([f"there was no box {command.name!r}: the spool {command.draft.spool()} has no "
+                           f"boxes/{command.name}; `mailcfg box list` shows whose mail waits there"])
+    return boxes.settle(command.draft.path, command.name, GIVE, command.given["--to"],
+                        f"There is no mail in boxes/{command.name}.")
 
 
 # Domains
@@ -109,31 +120,31 @@ def _domain_rename(command):
     """Renames a domain, with the addresses in it."""
     old, new = command.two_names()
     mailcfg_domains.rename(command.draft, old, new)
-    return command.finish(f"{command.draft.path}: domain {old} is called {new} now, in the boxes' addresses too")
+    command.finish(f"{command.draft.path}: domain {old} is called {new} now, in the boxes' addresses too")
 
 
 def _domain_delete(command):
     """Deletes a domain; which addresses in it stay with boxes is told."""
     name = command.one_name()
     command.draft.drop(("domains", name))
-    return command.finish("\n".join([f"{command.draft.path}: domain {name} deleted",
-                                     *mailcfg_domains.still_here(command.draft, name)]))
+    command.finish("\n".join([f"{command.draft.path}: domain {name} deleted",
+                              *mailcfg_domains.still_here(command.draft, name)]))
 
 
 # Networks
 
-def _warned(code, values):
-    """Warns of networks in these values, {key: text}, that are the whole Internet; gives the code."""
-    from amsmail.setup.doctor import settings
+def _warn(values):
+    """Warns of networks in these values, {key: text}, that are the whole Internet."""
+    from amsmail.setup.doctor import settings       # on demand: it knows the diallers, too
     for key in sorted({"relay_from", "cleartext_login_from"} & values.keys()):
         if warning := settings.warning(key, values[key]):
             print(f"warning: {warning}", file=sys.stderr)
-    return code
 
 
 def _set_networks(command):
     """What every noun can do, and a warning."""
-    return _warned(nouns.set_values(command), command.values)
+    nouns.set_values(command)
+    _warn(command.values)
 
 
 def _networks(command):
@@ -144,18 +155,15 @@ def _network_list(command):
     """The networks that may send without a login, one a line, or with --json as a list."""
     command.no_names()
     if "--json" in command.flags:
-        import json
         print(json.dumps(_networks(command)))
     else:
         print(*_networks(command), sep="\n")
-    return exits.OK
 
 
 def _network(change):
     """A verb that makes of the networks, a list of words, what `change(networks, network)` gives for the one that is
     named; that raises ConfigError where it cannot."""
     def run(command):
-        from amsmail.site import networks
         if len(command.names) != 1:
             raise UsageError("expected one network, such as 192.168.7.0/24")
         try:
@@ -164,9 +172,9 @@ def _network(change):
             raise ConfigError([f"found {command.name!r}; expected a network such as 192.168.7.0/24: {error}"]) from None
         found = change(_networks(command), command.name)
         command.draft.set(("site", "relay_from"), ", ".join(found))
-        code = command.finish(f"{command.draft.path}: without a login these may send to anywhere: "
-                              f"{', '.join(found) or 'nobody'}")
-        return _warned(code, {"relay_from": " ".join(found)})
+        command.finish(f"{command.draft.path}: without a login these may send to anywhere: "
+                       f"{', '.join(found) or 'nobody'}")
+        _warn({"relay_from": " ".join(found)})
     return run
 
 
@@ -183,27 +191,36 @@ def _without(found, network):
 
 # The certificate
 
+def _certificate_set(command):
+    """What every noun can do, and a warning of a pair that is of no use, without which mail goes on all the same."""
+    _set_networks(command)
+    certificate, key = (command.draft.value(command.form.keys("", each)) for each in ("certificate", "key"))
+    if certificate and key:
+        from amsmail.setup.doctor import tls        # on demand: ssl
+        if words := tls.problem(certificate, key):
+            print(f"warning: {words}", file=sys.stderr)
+
+
 def _certificate_make(command):
     """Makes a certificate and its key, and names them."""
     command.no_names()
-    return command.finish(certificates.make_for(command.draft, command.given.get("--certificate", ""),
-                                                command.given.get("--key", "")))
+    command.finish(certificates.make_for(command.draft, command.given.get("--certificate", ""),
+                                         command.given.get("--key", "")))
 
 
 # A new site
 
 def _new(arguments, usage, default):
     """A site with one domain and one box; what an earlier site left in its spool is told."""
-    from amsmail.setup.ask import newsite
     flags, pairs, words = options.parse(
         usage, arguments, ("--dry-run", nouns.STDIN, nouns.GENERATE),
         ("--config", "--hostname", "--domain", "--unknown", "--box", "--addresses", "--spool"))
-    given = dict(pairs)
+    given = options.once(pairs)
     missing = [option for option in ("--hostname", "--domain", "--box") if not given.get(option)]
     if missing or words:
-        options.wrong(usage, f"missing: {', '.join(missing)}" if missing else f"what is {words[0]!r}?")
+        raise UsageError(f"missing: {', '.join(missing)}" if missing else f"what is {words[0]!r}?")
     _check_provider(given)
-    draft = Draft(given.get("--config", default), newsite.lines(DEFAULT_SPOOL))
+    draft = Draft(given.get("--config", default), newsite.lines())
     if not draft.is_new:
         raise ConfigError([f"{draft.path}: is there already; `mailcfg` without words changes it"])
     nouns.Command(FORMS["site"], [], {
@@ -217,18 +234,17 @@ def _new(arguments, usage, default):
         if noun == "box":
             nouns.take_password(command.values, flags)
         command.put(name)
-    code = command.finish()
+    command.finish()
     if not command.is_dry:
         mailcfg_domains.warn(draft, [])
         boxes.tell_of_earlier(draft.path, given["--box"])
         boxes.tell_of_strays(draft.path)
-    return code
+    return exits.OK
 
 
 def _check_provider(given):
     """Raises UsageError where the domain is a provider's, and it is not said what becomes of strangers' mail, and
     ConfigError where some of theirs would be the box's."""
-    from amsmail.setup.provider.providers import Providers
     domain, unknown, addresses = given["--domain"], given.get("--unknown"), listed(given.get("--addresses", ""))
     provider = Providers().by_domain(domain)
     if provider and not unknown:
@@ -250,7 +266,7 @@ def _check(arguments, usage, default):
     from amsmail.setup.doctor import checkup
     from amsmail.setup.doctor.world import WRONG, World, wrong
     flags, pairs, words = options.parse(usage, arguments, ("--file", "--json"), ("--config",))
-    path = options.given_path(usage, words, dict(pairs), default)
+    path = options.given_path(words, options.once(pairs), default)
     site, mistakes = None, []
     try:
         site = config.load(path)
@@ -259,65 +275,59 @@ def _check(arguments, usage, default):
     look = checkup.check_file if "--file" in flags else checkup.check
     findings = look(site, World())
     if "--json" in flags:
-        import json
         print(json.dumps([{name: getattr(finding, name) for name in finding.__slots__}
                           for finding in [*mistakes, *findings]], indent=2))
     else:
         print(*(mistake.found for mistake in mistakes), sep="\n", end="\n" if mistakes else "", file=sys.stderr)
-        _print(findings)
+        _print(findings, len(mistakes))
     if mistakes:
         return exits.CONFIG
     return exits.UNAVAILABLE if any(finding.level == WRONG for finding in findings) else exits.OK
 
 
-def _print(findings):
-    """A line for each finding, what to do about it below, and how many there are."""
+def _print(findings, mistakes):
+    """A line for each finding, what to do about it below, and how many there are, with the mistakes in mail.cfg."""
     for finding in findings:
         print(f"{finding.level}: {finding.found}")
         if finding.remedy:
             print(f"      {finding.remedy}")
     levels = [finding.level for finding in findings]
     if levels:
-        print(f"{levels.count('wrong')} wrong, {levels.count('note')} to know, {levels.count('fine')} fine")
+        print(f"{mistakes + levels.count('wrong')} wrong, {levels.count('note')} to know, {levels.count('fine')} fine")
 
 
 def _password(arguments, usage, default):
     """Hashes a password, and prints the hash or puts it into mail.cfg as a box's password."""
-    from amsmail.site import passwords
-    flags, pairs, words = options.parse(usage, arguments, ("--stdin",), ("--box", "--config"))
-    given = dict(pairs)
+    flags, pairs, words = options.parse(usage, arguments, ("--stdin", "--dry-run"), ("--box", "--config"))
+    given = options.once(pairs)
     box = given.get("--box")
     if not box and (words or "--config" in given):
-        options.wrong(usage, "mail.cfg is of use only with --box")
-    path = options.given_path(usage, words, given, default)
+        raise UsageError("mail.cfg is of use only with --box")
+    if not box and "--dry-run" in flags:
+        raise UsageError("--dry-run is of use only with --box")
+    path = options.given_path(words, given, default)
     draft = Draft(path) if box else None
     if box and box not in draft.names("boxes"):
-        raise ConfigError([f"{path}: [boxes]: there is no box {box!r}"])
+        raise no_such(path, "boxes", "box", box, draft.names("boxes"))
     password = nouns.password_from_stdin("--stdin") if "--stdin" in flags else _asked()
     if not box:
         print(passwords.hashed(password))
         return exits.OK
     draft.set(("boxes", box, "password"), passwords.hashed(password))
-    draft.save()
-    print(f"{path}: box {box} has the new password")
+    nouns.finish(draft, flags, f"{path}: box {box} has the new password")
     return exits.OK
 
 
 def _asked():
     """A password that may be one, typed twice the same.  Raises UsageError where none comes."""
-    import getpass
-    from amsmail.site import passwords
+    # Standard output is for the hash, and standard input may be a file: it is asked at the terminal.
+    talk = Dialogue(out=sys.stderr, secret=hidden)
     try:
-        while True:
-            first = getpass.getpass("Password: ")
-            if not passwords.is_possible(first):
-                print(f"Expected {passwords.EXPECTED}.", file=sys.stderr)
-            elif first == getpass.getpass("Again: "):
-                return first
-            else:
-                print("The two differ. Once more:", file=sys.stderr)
-    except (EOFError, UnicodeDecodeError):
-        raise UsageError("no password came, in UTF-8; nothing was changed") from None
+        while not (password := talk.secret("Password", f"Expected {passwords.EXPECTED}.", password_problem)):
+            talk.say(f"  Expected {passwords.EXPECTED}.")
+    except (Left, Back):
+        raise UsageError("no password came; nothing was changed") from None
+    return password
 
 
 def _import(arguments, usage, default):
@@ -329,7 +339,7 @@ NOUNS = {
     "site": Noun(FORMS["site"], {"set": Verb(_set_networks, sets=True)}),
     "limits": Noun(FORMS["limits"]),
     "certificate": Noun(FORMS["certificate"], {
-        "make": Verb(_certificate_make, options=("--certificate", "--key")), "set": Verb(_set_networks, sets=True)}),
+        "make": Verb(_certificate_make, options=("--certificate", "--key")), "set": Verb(_certificate_set, sets=True)}),
     "queue": Noun(FORMS["queue"]),
     "domain": Noun(FORMS["domain"], {
         "add": Verb(_guarded(nouns.add), sets=True), "set": Verb(_guarded(nouns.set_values), sets=True),

@@ -3,17 +3,17 @@
 import os
 import socket
 
-from amsmail.program import boxes, certificates, dialogues, mailcfg_domains
+from amsmail.program import boxes, certificates, dialogues, mailcfg_domains, mailcfg_domains_dialogue
 from amsmail.program.naming import new_name
 from amsmail.setup.ask import newsite, onboard
 from amsmail.setup.ask.dialogue import Back
 from amsmail.setup.ask.forms import FORMS
 from amsmail.setup.ask.passphrase import passphrase
+from amsmail.setup.boxmail import GIVE, KEEP, REMOVE
 from amsmail.site import networks
-from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Draft
-from amsmail.site.values import listed
+from amsmail.site.values import in_ascii, listed
 
 _NEXT = """\
 Next: mailtransportcfg (the provider), mailcheckcfg (the links), and `mailcfg check`, which finds what is wrong."""
@@ -23,7 +23,7 @@ def run(path):
     """The dialogue about the mail.cfg at `path`.  Gives the exit code.  Raises ConfigError."""
     if os.path.exists(path):
         return dialogues.menu_dialogue("mailcfg: this site, its boxes, and who may do what.", _ENTRIES, Draft(path))
-    draft = Draft(path, newsite.lines(DEFAULT_SPOOL))
+    draft = Draft(path, newsite.lines())
     return dialogues.first_dialogue("There is no mail.cfg yet: a new site.", _new_site, draft, _NEXT, entries=_ENTRIES)
 
 
@@ -32,7 +32,7 @@ def _new_site(talk, draft):
     talk.steps(
         draft,
         lambda: _first_domain(talk, draft),
-        lambda: mailcfg_domains.others(talk, draft, draft.names("domains")[0]),
+        lambda: mailcfg_domains_dialogue.others(talk, draft, draft.names("domains")[0]),
         lambda: _hostname(talk, draft),
         lambda: _first_box(talk, draft),
         lambda: _more_boxes(talk, draft),
@@ -49,9 +49,9 @@ def _first_domain(talk, draft):
 def _hostname(talk, draft):
     domain, host = draft.names("domains")[0], socket.gethostname()
     # In a domain of other people, too, no name is ours; home.arpa is for such (RFC 8375).
-    name = f"{host.partition('.')[0]}.home.arpa" if mailcfg_domains.shared(draft) else f"mail.{domain}"
+    name = f"{host.partition('.')[0]}.home.arpa" if mailcfg_domains.shared(draft) else in_ascii(f"mail.{domain}")
     talk.fill(FORMS["site"], draft, only=("hostname",), suggestions={
-        "hostname": host if host.endswith(f".{domain}") else name})
+        "hostname": host if host.endswith(f".{in_ascii(domain)}") else name})
 
 
 def _first_box(talk, draft):
@@ -162,9 +162,9 @@ def _new_box(talk, draft, suggestion=""):
     def name():
         names.append(_name(talk, draft, form, suggestion=names[-1]))
         draft.add(("boxes", names[-1]))
-    talk.steps(draft, name, lambda: mailcfg_domains.addresses(talk, draft, names[-1], is_new=True),
+    talk.steps(draft, name, lambda: mailcfg_domains_dialogue.addresses(talk, draft, names[-1], is_new=True),
                lambda: _password(talk, draft, names[-1]))
-    talk.after(lambda: boxes.tell_of_earlier(draft.path, names[-1]))
+    _tell_of_earlier(talk, draft, names[-1])
     return names[-1]
 
 
@@ -197,7 +197,7 @@ _PASSWORDS = {"make": _make_password, "type": _type_password, "none": _no_passwo
 def _change_box(talk, draft):
     form = FORMS["box"]
     if name := dialogues.pick(talk, draft, form):
-        talk.steps(draft, lambda: mailcfg_domains.addresses(talk, draft, name, is_new=False),
+        talk.steps(draft, lambda: mailcfg_domains_dialogue.addresses(talk, draft, name, is_new=False),
                    lambda: talk.yes("Change its password", otherwise=False) and _password(talk, draft, name))
 
 
@@ -207,8 +207,8 @@ def _rename_box(talk, draft):
         new = _name(talk, draft, FORMS["box"], now=name)
         if new != name:
             boxes.rename(draft, name, new)
-            talk.after(lambda: boxes.tell_of_earlier(draft.path, new))
-            talk.after(lambda: boxes.settle(draft.path, name, "give", new))
+            _tell_of_earlier(talk, draft, new)
+            _settle(talk, draft, name, GIVE, new)
 
 
 def _delete_box(talk, draft):
@@ -220,11 +220,21 @@ def _delete_box(talk, draft):
         talk.say(f"{name} is the only box; a site needs one, for postmaster.")
         return
     what = talk.choose(f"What becomes of the mail in {name}", [
-        ("keep", "it stays in the spool, where `mailcfg box adopt` finds it"), ("give", "another box gets it"),
-        ("remove", "it is removed")], "keep")
-    to = talk.choose("Which box gets it", [(other, "") for other in others]) if what == "give" else ""
+        (KEEP, "it stays in the spool, where `mailcfg box adopt` finds it"), (GIVE, "another box gets it"),
+        (REMOVE, "it is removed")], KEEP)
+    to = talk.choose("Which box gets it", [(other, "") for other in others]) if what == GIVE else ""
     boxes.delete(draft, name, to)
-    talk.after(lambda: boxes.settle(draft.path, name, what, to))
+    _settle(talk, draft, name, what, to)
+
+
+def _settle(talk, draft, name, what, to):
+    """What becomes of the mail, once mail.cfg is written.  A box that is added again has what was to be kept or
+    removed, and what is said of it later counts; mail that moves to another box does so before that."""
+    talk.after(lambda: boxes.settle(draft.path, name, what, to), about=("mail", name), stands=what == GIVE)
+
+
+def _tell_of_earlier(talk, draft, name):
+    talk.after(lambda: boxes.tell_of_earlier(draft.path, name), about=("earlier", name), stands=False)
 
 
 # Domains, and the rest
@@ -235,8 +245,8 @@ def _new_domain(talk, draft):
     def name():
         names.append(_name(talk, draft, FORMS["domain"], suggestion=names[-1] if names else ""))
         draft.add(("domains", names[-1]))
-    talk.steps(draft, name, lambda: mailcfg_domains.others(talk, draft, names[-1]),
-               lambda: mailcfg_domains.of_boxes(talk, draft, names[-1]))
+    talk.steps(draft, name, lambda: mailcfg_domains_dialogue.others(talk, draft, names[-1]),
+               lambda: mailcfg_domains_dialogue.of_boxes(talk, draft, names[-1]))
 
 
 def _delete_domain(talk, draft):

@@ -10,6 +10,7 @@ import sys
 
 from amsmail.program import options
 from amsmail.program.ending import ended
+from amsmail.program.options import UsageError
 from amsmail.program.run import Run
 from amsmail.program.screen import Screen
 from amsmail.site import libraries
@@ -33,23 +34,28 @@ USAGE = """usage: mailcheck [--now] [--quiet | --progress] [mail.cfg]
 
 def main(arguments, default_config=DEFAULT_PATH):
     """Runs mailcheck; gives the exit code."""
-    libraries.reach()
     if arguments[:1] == ["queue"]:
         from amsmail.program import queue
         return queue.main(arguments[1:], default_config)
     if "--report" in arguments:
         from amsmail.program import report
         return report.main(arguments, default_config)
+    libraries.reach()
+    return ended("mailcheck", lambda: _do(*_read(arguments, default_config)))
+
+
+def _read(arguments, default_config):
+    """(the path of mail.cfg, the flags, (option, ID) of what is decided on) of a command line.  Raises UsageError."""
     flags, choices, words = options.parse(
         USAGE, arguments, ("--now", "--quiet", "--progress", "--plan", "--status"), ("--release", "--delete"))
-    path = os.path.abspath(options.one_path(USAGE, words, default_config))
+    path = os.path.abspath(options.one_path(words, default_config))
     if len(flags & {"--quiet", "--progress", "--plan", "--status"}) > 1:
-        options.wrong(USAGE, "--quiet, --progress, --plan and --status exclude each other")
+        raise UsageError("--quiet, --progress, --plan and --status exclude each other")
     if {"--status", "--now"} <= flags:
-        options.wrong(USAGE, "--now is of no use with --status")
+        raise UsageError("--now is of no use with --status")
     if choices and flags:
-        options.wrong(USAGE, f"{choices[0][0]} goes with no other option")
-    return ended("mailcheck", lambda: _do(path, flags, choices))
+        raise UsageError(f"{choices[0][0]} goes with no other option")
+    return path, flags, choices
 
 
 def _do(path, flags, choices):

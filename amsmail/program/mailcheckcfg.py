@@ -25,15 +25,4 @@ Without words it is a dialogue."""
 
 def main(arguments, default_config=DEFAULT_PATH):
     """Runs mailcheckcfg; gives the exit code."""
-    return configuring.run("mailcheckcfg", arguments, default_config, _dialogue,
-                           lambda words: _commands(words, default_config))
-
-
-def _dialogue(path):
-    from amsmail.program import mailcheckcfg_dialogue
-    return mailcheckcfg_dialogue.run(path)
-
-
-def _commands(arguments, default_config):
-    from amsmail.program import mailcheckcfg_commands
-    return mailcheckcfg_commands.run(arguments, USAGE, default_config)
+    return configuring.run("mailcheckcfg", USAGE, arguments, default_config)

@@ -46,7 +46,7 @@ def _described(draft, name):
 
 
 def _name(talk, draft, now=""):
-    return new_name(talk, _FORM, draft.names("links"), now, problem=linking.name_problem)
+    return new_name(talk, _FORM, draft.names("links"), now)
 
 
 def _pick(talk, draft):
@@ -116,8 +116,7 @@ def _rename(talk, draft):
 
 def _delete(talk, draft):
     if (name := _pick(talk, draft)) and _is_down(talk, draft, name):
-        linking.delete(draft, name)
-        talk.say(linking.LEDGER.format(name=name))
+        talk.say(*linking.delete(draft, name))
 
 
 def _is_down(talk, draft, name):

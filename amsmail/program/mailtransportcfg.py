@@ -24,15 +24,4 @@ Without words it is a dialogue."""
 
 def main(arguments, default_config=DEFAULT_PATH):
     """Runs mailtransportcfg; gives the exit code."""
-    return configuring.run("mailtransportcfg", arguments, default_config, _dialogue,
-                           lambda words: _commands(words, default_config))
-
-
-def _dialogue(path):
-    from amsmail.program import mailtransportcfg_dialogue
-    return mailtransportcfg_dialogue.run(path)
-
-
-def _commands(arguments, default_config):
-    from amsmail.program import mailtransportcfg_commands
-    return mailtransportcfg_commands.run(arguments, USAGE, default_config)
+    return configuring.run("mailtransportcfg", USAGE, arguments, default_config)

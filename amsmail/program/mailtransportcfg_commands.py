@@ -11,6 +11,7 @@ from amsmail.setup.ask.forms import FORMS
 from amsmail.setup.provider import presets, trials
 from amsmail.setup.provider.providers import Providers
 from amsmail.site import config, exits
+from amsmail.site.values import address_problem
 
 _OF_AN_ADDRESS = ("user", "source", "needs_confirmation", "note")       # what an Offer says of one address only
 
@@ -74,7 +75,7 @@ def _of_address(address):
 
 
 def _check_address(text):
-    if text and (expected := presets.address_problem(text)):
+    if text and (expected := address_problem(text)):
         raise UsageError(f"found {text!r}; expected {expected}")
 
 
@@ -84,13 +85,13 @@ def _relay_set(command):
     command.no_names()
     _fill_in(command)
     command.put()
-    return command.finish()
+    command.finish()
 
 
 def _relay_remove(command):
     command.no_names()
     presets.clear(command.draft, command.form)
-    return command.finish(f"{command.draft.path}: there is no relay now; mail for others is refused")
+    command.finish(f"{command.draft.path}: there is no relay now; mail for others is refused")
 
 
 def _account_add(command):
@@ -101,20 +102,20 @@ def _account_add(command):
     if box and not {"box", "envelope"} & command.values.keys():
         command.values["box"] = box
     command.put(name)
-    return command.finish(f"{command.draft.path}: account {name} added")
+    command.finish(f"{command.draft.path}: account {name} added")
 
 
 def _account_delete(command):
     name = command.one_name()
     command.draft.drop(("accounts", name))
-    return command.finish(f"{command.draft.path}: account {name} deleted; what waits there stays there")
+    command.finish(f"{command.draft.path}: account {name} deleted; what waits there stays there")
 
 
 def _account_set(command):
     name = command.one_name()
     _fill_in(command, name)
     command.put(name)
-    return command.finish()
+    command.finish()
 
 
 # Trials
@@ -133,12 +134,12 @@ def _test(command, names):
     site = config.load(command.draft.path)
     found = trials.try_all(site, trials.all_names(site) if names is None else names)
     if "--json" in command.flags:
-        print(json.dumps({name: {"ok": trial.ok, **{key: getattr(trial, key) for key in trial.__slots__}}
-                          for name, trial in found.items()}, indent=2, ensure_ascii=False))
+        print(json.dumps({name: {"ok": outcome.ok, **{key: getattr(outcome, key) for key in outcome.__slots__}}
+                          for name, outcome in found.items()}, indent=2))
     elif not found:
         print("There is neither a relay nor an account.")
     else:
-        print(*(line for name, trial in found.items() for line in trials.told(name, trial)), sep="\n")
+        print(*(line for name, outcome in found.items() for line in trials.told(name, outcome)), sep="\n")
     return trials.exit_code(found.values())
 
 
@@ -148,7 +149,7 @@ def _provider(arguments, usage, _default):
     flags, _, words = options.parse(usage, arguments, ("--json",))
     verb = words.pop(0) if words else "list"
     if verb not in ("list", "show") or len(words) != (verb == "show"):
-        options.wrong(usage, "provider: expected list, or show NAME")
+        raise UsageError("provider: expected list, or show NAME")
     if verb == "list":
         found = {each.name: {"title": each.title, "domains": list(each.domains)} for each in Providers()}
         lines = [f"{name:14} {values['title']}" for name, values in found.items()]
@@ -159,7 +160,7 @@ def _provider(arguments, usage, _default):
                  "note": provider.note, "servers": [_figures(offer, with_user=False) for offer in offers]}
         lines = [f"{provider.title} ({provider.name})", *(_line(offer) for offer in offers),
                  *([f"  {provider.note}"] if provider.note else [])]
-    print(json.dumps(found, indent=2, ensure_ascii=False) if "--json" in flags else "\n".join(lines))
+    print(json.dumps(found, indent=2) if "--json" in flags else "\n".join(lines))
     return exits.OK
 
 
@@ -177,12 +178,11 @@ def _discover(arguments, usage, _default):
     from amsmail.setup.provider.discover import discover
     flags, _, words = options.parse(usage, arguments, ("--json",))
     if len(words) != 1:
-        options.wrong(usage, "discover: expected one mail address")
+        raise UsageError("discover: expected one mail address")
     _check_address(words[0])
     found = discover(words[0])
     if "--json" in flags:
-        print(json.dumps({"offers": [_figures(offer) for offer in found.offers], "why": found.why}, indent=2,
-                         ensure_ascii=False))
+        print(json.dumps({"offers": [_figures(offer) for offer in found.offers], "why": found.why}, indent=2))
     else:
         for offer in found.offers:
             print(_line(offer), f"        user {offer.user}; found by: {offer.source}",

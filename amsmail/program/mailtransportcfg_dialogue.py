@@ -47,11 +47,11 @@ def _accounts(talk, draft, relay):
             if not talk.yes("One more account" if there else "Is there an account at a provider to fetch from",
                             otherwise=not there):
                 return
-            mark = draft.mark()
+            mark = talk.mark(draft)
         except Back:
             if not marks:
                 raise
-            draft.undo(marks.pop())         # to the last account
+            talk.undo(draft, marks.pop())   # to the last account
             continue
         try:
             ServerDialogue(talk, draft, "account", address="" if there else relay.address, found=relay.found).ask()
@@ -65,7 +65,7 @@ def _accounts(talk, draft, relay):
 def _try_all(talk, draft):
     site = trials.candidate(draft)
     found = mailtransportcfg_server.in_a_moment(talk, lambda: trials.try_all(site, trials.all_names(site)))
-    talk.say(*(line for name, trial in found.items() for line in trials.told(name, trial)))
+    talk.say(*(line for name, outcome in found.items() for line in trials.told(name, outcome)))
 
 
 def _relay(talk, draft):

@@ -5,9 +5,9 @@ import sys
 
 from amsmail.program import dialogues, nouns, options
 from amsmail.program.mailtransportcfg_server import ServerDialogue
+from amsmail.program.options import UsageError
 from amsmail.setup.accountstate import AccountDraft
 from amsmail.setup.ask.dialogue import SKIPPED
-from amsmail.setup.ask.forms import FORMS
 from amsmail.setup.imports import source
 from amsmail.setup.imports.accounts import FORMATS
 from amsmail.site import exits
@@ -17,21 +17,21 @@ _NEXT = "Next: `mailtransportcfg account test` tries them; then switch the other
 
 
 def run(arguments, usage, default_config):
-    """Runs it; gives the exit code.  Raises ConfigError and OSError."""
+    """Runs it; gives the exit code.  Raises UsageError, ConfigError and OSError."""
     flags, pairs, words = options.parse(usage, arguments, ("--dry-run",), ("--config",))
     if len(words) != 2 or words[0] not in FORMATS:
-        options.wrong(usage, f"import: expected {' or '.join(FORMATS)}, and a file")
-    draft = AccountDraft(dict(pairs).get("--config", default_config))
+        raise UsageError(f"import: expected {' or '.join(FORMATS)}, and a file")
+    draft = AccountDraft(options.once(pairs).get("--config", default_config))
     found = _with_boxes(FORMATS[words[0]](source.text(words[1]), draft.taken()), draft)
     print(*(printable(f"{words[1]}{f':{line}' if line else ''}: {what}: {why}") for line, what, why in found.left_out),
           sep="\n", end="\n" if found.left_out else "")
-    if not found.accounts():
+    if not found.names():
         print(f"{words[1]}: no account in it can be taken over")
         return exits.UNAVAILABLE
     if sys.stdin.isatty() and "--dry-run" not in flags:
         return dialogues.first_dialogue(f"mailtransportcfg: accounts from {words[1]}.",
                                         lambda talk, draft: _ask(talk, draft, found), draft, _NEXT)
-    return _take_whole(found, nouns.Command(FORMS["account"], [], {}, flags, draft))
+    return _take_whole(found, draft, flags)
 
 
 def _with_boxes(found, draft):
@@ -43,22 +43,14 @@ def _with_boxes(found, draft):
                                                 for keys, box in strange.items()}})
 
 
-def _put(draft, found, name):
-    """Puts an account into the draft."""
-    draft.add(("accounts", name))
-    for keys, text in found.changes.items():
-        if keys[1] == name:
-            draft.set(keys, text)
-
-
-def _take_whole(found, command):
+def _take_whole(found, draft, flags):
     """Takes over what is whole and lists what is not.  Gives the exit code."""
-    draft, taken, partly = command.draft, [], False
-    for name in found.accounts():
+    taken, partly = [], False
+    for name in found.names():
         problems = [f"account {name}: {keys[2]} is missing: {why}"
                     for keys, why in found.wanted.items() if keys[1] == name]
         if not problems:
-            _put(draft, found, name)
+            found.put(draft, name)
             if problems := draft.problems():
                 draft.drop(("accounts", name))
         if problems:
@@ -67,13 +59,13 @@ def _take_whole(found, command):
                   "account add", sep="\n")
         else:
             taken.append(name)
-    code = command.finish(f"{draft.path}: taken over: {', '.join(taken)}")
-    return exits.TEMPFAIL if partly else code
+    nouns.finish(draft, flags, f"{draft.path}: taken over: {', '.join(taken)}")
+    return exits.TEMPFAIL if partly else exits.OK
 
 
 def _ask(talk, draft, found):
     """Asks, account by account, whether it is wanted, and for what is missing.  Raises Back and Left."""
-    talk.steps(draft, *(lambda name=name: _ask_one(talk, draft, found, name) for name in found.accounts()))
+    talk.steps(draft, *(lambda name=name: _ask_one(talk, draft, found, name) for name in found.names()))
 
 
 def _ask_one(talk, draft, found, name):
@@ -87,7 +79,7 @@ def _ask_one(talk, draft, found, name):
                  *(f"  {key} is missing: {why}" for key, why in missing.items()))
         is_taken[:] = [talk.yes("Take it over")]
         if is_taken[0]:
-            _put(draft, found, name)
+            found.put(draft, name)
 
     def need(key, ask):
         return lambda: ask() if is_taken[0] and key in missing else SKIPPED

@@ -54,7 +54,7 @@ class MailDialogue:
 
     def _backlog(self):
         usual = self._server.form.question("backlog").choices
-        self._server.fill("backlog", choices=backlog_choices(self._server.trial) or usual)
+        self._server.fill("backlog", choices=backlog_choices(self._server.outcome) or usual)
 
     def _rare(self):
         keys = [question.key for question in self._server.form.questions
@@ -64,12 +64,12 @@ class MailDialogue:
             self._server.fill(*keys, rare=True)
 
 
-def backlog_choices(trial):
-    """What a first call may take, with counts and sizes, as a Trial found them; () without one."""
-    if not trial or trial.messages is None:
+def backlog_choices(outcome):
+    """What a first call may take, with counts and sizes, as the Outcome of a trial has them; () without one."""
+    if not outcome or outcome.messages is None:
         return ()
-    octets = "" if trial.octets is None else f", {in_octets(trial.octets)}"
-    newest = dict(enumerate(accumulate(reversed(trial.sizes)), 1))          # count -> octets of so many newest ones
-    return (("all", f"{counted(trial.messages, 'message')}{octets}"), ("none", "only what comes from now on"),
+    octets = "" if outcome.octets is None else f", {in_octets(outcome.octets)}"
+    newest = dict(enumerate(accumulate(reversed(outcome.sizes)), 1))        # count -> octets of so many newest ones
+    return (("all", f"{counted(outcome.messages, 'message')}{octets}"), ("none", "only what comes from now on"),
             *((f"newest {count}", f"{in_octets(newest[count])}; any number") for count in _COUNTS
-              if count in newest and count < trial.messages))
+              if count in newest and count < outcome.messages))

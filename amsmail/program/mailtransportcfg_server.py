@@ -1,5 +1,5 @@
-"""What mailtransportcfg's dialogue asks about one server, the relay or that of an account: whose it is, where it is, the
-login, and whether to try it."""
+"""What mailtransportcfg's dialogue asks about one server, the relay or that of an account: whose it is, where it is,
+the login, and whether to try it."""
 
 from amsmail.program.mailtransportcfg_mail import MailDialogue
 from amsmail.program.naming import new_name
@@ -7,6 +7,7 @@ from amsmail.setup.ask.dialogue import SKIPPED, Back, Left
 from amsmail.setup.ask.forms import FORMS
 from amsmail.setup.provider import presets, trials
 from amsmail.setup.provider.providers import Providers
+from amsmail.site.values import address_problem
 from amsmail.transport.result import PERMANENT, TEMPORARY
 from amsmail.wire.address import parse_address
 
@@ -18,14 +19,14 @@ _NEXT_STEP = {PERMANENT: "password", TEMPORARY: "again"}
 class ServerDialogue:
     """The dialogue about the relay, or about an account: each method asks one thing, and puts it into the draft.
     `name` is that of an account that there is, `address` one that is offered, `found` {address: Offers} what the DNS
-    said of others already.  `mail` asks what becomes of an account's mail; `trial` is what came of a trial that went
-    well, or None."""
+    said of others already.  `mail` asks what becomes of an account's mail; `outcome` is what came of a trial that
+    went well, or None."""
 
     def __init__(self, talk, draft, noun, name="", address="", found=()):
         self.talk, self.draft, self.form, self.name, self.address = talk, draft, FORMS[noun], name, address
         self.found = dict(found)
         self.mail = MailDialogue(self)
-        self.trial = self._provider = self._offer = None
+        self.outcome = self._provider = self._offer = None
         self._is_special = self._is_relays_login = False
 
     def ask(self):
@@ -64,7 +65,7 @@ class ServerDialogue:
         providers = Providers()
 
         def wrong(answer):
-            if not answer or providers.by_name(answer) or not presets.address_problem(answer):
+            if not answer or providers.by_name(answer) or not address_problem(answer):
                 return ""
             return "a mail address, the name of a provider that is known here (`?` lists them), or -"
         if not self.form.has_names:
@@ -184,7 +185,7 @@ class ServerDialogue:
     # A trial
 
     def _try(self):
-        self.trial = None
+        self.outcome = None
         if not self.talk.yes("Try it now", hint="The network that is there now is used: nothing is dialled, "
                              "sent, fetched or deleted."):
             return
@@ -197,7 +198,7 @@ class ServerDialogue:
                 return
             if self._is_mended(what):
                 found = self._tried()
-        self.trial = found
+        self.outcome = found
 
     def _tried(self):
         name = f"account {self.name}" if self.form.has_names else trials.RELAY

@@ -4,11 +4,11 @@ questions as the dialogues (setup/ask/forms).  What a verb has no use for is ref
 import json
 import sys
 
-from amsmail.program import options
+from amsmail.program import options, output
 from amsmail.program.options import UsageError
 from amsmail.setup.ask.passphrase import passphrase
-from amsmail.site import config_file, exits, passwords, rules
-from amsmail.site.config_error import ConfigError
+from amsmail.site import config_file, exits, passwords, rules, shown
+from amsmail.site.config_error import ConfigError, no_such
 from amsmail.site.draft import Draft
 from amsmail.wire.value import Value
 
@@ -16,8 +16,8 @@ STDIN, GENERATE = "--password-stdin", "--password-generate"
 
 
 class Verb(Value):
-    """What can be done with a noun.  run: function(Command) that gives the exit code.  sets: whether it takes the keys
-    of the form, and its passwords.  flags, options: what it takes besides, without and with a value."""
+    """What can be done with a noun.  run: function(Command) that gives the exit code; None is OK.  sets: whether it
+    takes the keys of the form, and its passwords.  flags, options: what it takes besides, without and with a value."""
 
     __slots__ = ("run", "sets", "flags", "options")
     defaults = {"sets": False, "flags": ("--dry-run",), "options": ()}
@@ -94,8 +94,7 @@ class Command:
         so."""
         names = self.draft.names(self.form.section)
         if is_there and name not in names:
-            raise ConfigError([f"{self.draft.path}: [{self.form.section}]: there is no {self.form.noun} {name!r}; "
-                               f"there are: {', '.join(names) or 'none'}"])
+            raise no_such(self.draft.path, self.form.section, self.form.noun, name, names)
         if not is_there and name in names:
             raise ConfigError([f"{self.draft.path}: [{self.form.section}]: there is a {self.form.noun} {name!r} "
                                "already"])
@@ -116,28 +115,33 @@ class Command:
             question, keys = self.form.question(key), self.form.keys(name, key)
             problem = config_file.expected(keys, text) if text and not question.is_hashed else ""
             if problem:
-                shown = "a value that is not shown here" if question.is_secret else repr(text)
-                problems.append(f"{question.option}: found {shown}; expected {problem}")
+                problems.append(f"{question.option}: found {shown.value(keys, text)}; expected {problem}")
             else:
                 self.draft.set(keys, question.kept(text) if text else None)
         if problems:
             raise ConfigError(problems)
 
     def finish(self, text=""):
-        """Writes the draft, or with --dry-run only says how it would change.  Gives the exit code.  Raises
-        ConfigError."""
-        if not self.draft.is_changed:
-            print(f"{self.draft.path}: nothing to change")
-        elif self.is_dry:
-            if problems := self.draft.problems():
-                raise ConfigError(problems)
-            print(*self.draft.diff(), sep="\n")
-        else:
-            self.draft.save()
-            print(text or f"{self.draft.path}: written")
-            if GENERATE in self.flags:
-                print(f"The password is: {self.values['password']}")
-        return exits.OK
+        """As the function, and shows a password that was made up."""
+        if finish(self.draft, self.flags, text) and GENERATE in self.flags:
+            output.tell(f"The password is: {self.values['password']}",
+                        "the password that was made up is lost: set another one")
+
+
+def finish(draft, flags, text=""):
+    """Writes the draft and says `text`, or with --dry-run only says how it would change.  Whether it was written.
+    Raises ConfigError."""
+    if not draft.is_changed:
+        print(f"{draft.path}: nothing to change")
+        return False
+    if "--dry-run" in flags:
+        if problems := draft.problems():
+            raise ConfigError(problems)
+        print(*draft.diff(), sep="\n")
+        return False
+    draft.save()
+    output.tell(text or f"{draft.path}: written")
+    return True
 
 
 # What every noun can do
@@ -148,8 +152,8 @@ def list_all(command):
     form, draft = command.form, command.draft
     found = {name: _shown(form, draft, name) for name in (draft.names(form.section) if form.has_names else [""])}
     if "--json" in command.flags:
-        print(json.dumps(found if form.has_names else found[""], indent=2, ensure_ascii=False))
-        return exits.OK
+        print(json.dumps(found if form.has_names else found[""], indent=2))
+        return
     for name, values in found.items():
         if name:
             print(name)
@@ -162,17 +166,17 @@ def list_all(command):
                 print(f"#{question.key} = {question.default}".rstrip())
     if not found:
         print(f"There is no {form.noun}.")
-    return exits.OK
 
 
 def _shown(form, draft, name):
-    """{key: text} of what is set; a secret only as being set."""
+    """{key: text} of what is set; what may not be shown only as being set."""
     found = {question: draft.value(form.keys(name, question.key)) for question in form.questions}
-    return {question.key: _hidden(text) if question.is_secret else text for question, text in found.items() if text}
+    return {question.key: _hidden(question, text) if shown.is_secret(question.key) else text
+            for question, text in found.items() if text}
 
 
-def _hidden(text):
-    return "(locked)" if text.startswith(passwords.LOCK) else "(not shown)"
+def _hidden(question, text):
+    return "(locked)" if question.is_hashed and text.startswith(passwords.LOCK) else shown.NOT
 
 
 def add(command):
@@ -180,7 +184,7 @@ def add(command):
     name = command.one_name(is_there=False)
     command.draft.add((command.form.section, name))
     command.put(name)
-    return command.finish(f"{command.draft.path}: {command.form.noun} {name} added")
+    command.finish(f"{command.draft.path}: {command.form.noun} {name} added")
 
 
 def set_values(command):
@@ -191,21 +195,21 @@ def set_values(command):
     else:
         command.no_names()
         command.put()
-    return command.finish()
+    command.finish()
 
 
 def _delete(command):
     """Deletes a section with all that is in it.  Raises UsageError, ConfigError."""
     name = command.one_name()
     command.draft.drop((command.form.section, name))
-    return command.finish(f"{command.draft.path}: {command.form.noun} {name} deleted")
+    command.finish(f"{command.draft.path}: {command.form.noun} {name} deleted")
 
 
 def _rename(command):
     """Gives a section another name.  Raises UsageError, ConfigError."""
     old, new = command.two_names()
     command.draft.rename((command.form.section, old), new)
-    return command.finish(f"{command.draft.path}: {command.form.noun} {old} is called {new} now")
+    command.finish(f"{command.draft.path}: {command.form.noun} {old} is called {new} now")
 
 
 LIST = Verb(list_all, flags=("--json",))
@@ -218,29 +222,27 @@ _OF_NAMES = {"list": LIST, "add": Verb(add, sets=True), "set": Verb(set_values, 
 
 def run(nouns, arguments, usage, default_config, draft=Draft):
     """Runs one command line `NOUN VERB ...`; `draft` makes a Draft of a path.  Gives the exit code.  Raises UsageError
-    and ConfigError; a word or an option that is none ends the program."""
+    and ConfigError."""
     if arguments[0].startswith("-"):
         options.parse(usage, arguments)         # --help, or what is wrong with it
     noun = nouns.get(arguments[0])
     if noun is None:
-        options.wrong(usage, f"expected {' or '.join(nouns)}, found {arguments[0]!r}")
+        raise UsageError(f"expected {' or '.join(nouns)}, found {arguments[0]!r}")
     verbs, keys = noun.all_verbs, _keys(noun.form)
     known = set().union(*(verb.takes(noun.form) for verb in verbs.values()))
     bare = known & {STDIN, GENERATE}.union(*(verb.flags for verb in verbs.values()))
     flags, pairs, words = options.parse(usage, arguments[1:], bare, known - bare)
     name = words.pop(0) if words else "list"
     if name not in verbs:
-        options.wrong(usage, f"{arguments[0]}: expected {' or '.join(verbs)}, found {name!r}")
-    verb, given = verbs[name], dict(pairs)
-    if len(given) < len(pairs):
-        twice = next(option for number, (option, _) in enumerate(pairs) if option in dict(pairs[:number]))
-        raise UsageError(f"found {twice} twice; expected it once")
+        raise UsageError(f"{arguments[0]}: expected {' or '.join(verbs)}, found {name!r}")
+    verb, given = verbs[name], options.once(pairs)
     if surplus := sorted({*flags, *given} - verb.takes(noun.form)):
         raise UsageError(f"{surplus[0]} is of no use to {arguments[0]} {name}")
     values = {keys[option]: text for option, text in given.items() if option in keys and option not in verb.options}
     take_password(values, flags)
-    return verb.run(Command(noun.form, words, values, flags, draft(given.get("--config", default_config)),
-                            {option: text for option, text in given.items() if option in verb.options}))
+    command = Command(noun.form, words, values, flags, draft(given.get("--config", default_config)),
+                      {option: text for option, text in given.items() if option in verb.options})
+    return verb.run(command) or exits.OK
 
 
 def take_password(values, flags):

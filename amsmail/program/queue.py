@@ -9,6 +9,7 @@ import time
 from amsmail.program import options
 from amsmail.program.ending import ended
 from amsmail.program.opening import open_site
+from amsmail.program.options import UsageError
 from amsmail.program.screen import tell
 from amsmail.site import exits, libraries
 from amsmail.site.config import DEFAULT_PATH
@@ -42,18 +43,8 @@ class WrongIdentity(Exception):
 def main(arguments, default_config=DEFAULT_PATH):
     """Runs `mailcheck queue` with what follows these words; gives the exit code."""
     libraries.reach()
-    flags, values, words = options.parse(USAGE, arguments, ("--json", "--yes"), ("--config",))
-    verb = words.pop(0) if words else "list"
-    if verb not in _VERBS:
-        options.wrong(USAGE, f"expected {', '.join(_VERBS)}, found {verb}")
-    run, its_flags, wants_ids = _VERBS[verb]
-    for flag in flags - its_flags:
-        options.wrong(USAGE, f"{flag} is of no use with {verb}")
-    if bool(words) != wants_ids:
-        options.wrong(USAGE, f"{verb} needs the ID of a message" if wants_ids else f"{verb} takes no {words[0]}")
-    path = os.path.abspath(dict(values).get("--config", default_config))
     try:
-        return ended("mailcheck", lambda: run(_Desk(path), flags, words))
+        return ended("mailcheck", lambda: _run(arguments, default_config), "mailcheck queue")
     except WrongIdentity as error:
         print(f"mailcheck: {error}\nNothing was changed.", file=sys.stderr)
         return exits.USAGE
@@ -61,6 +52,21 @@ def main(arguments, default_config=DEFAULT_PATH):
         print("mailcheck: the queue is in use: mail is being sent, or picked up by POP3.\n"
               "Nothing was changed; try again when that is over.", file=sys.stderr)
         return exits.TEMPFAIL
+
+
+def _run(arguments, default_config):
+    """Runs one verb; gives the exit code.  Raises UsageError, WrongIdentity, Busy, ConfigError, SpoolError, OSError."""
+    flags, pairs, words = options.parse(USAGE, arguments, ("--json", "--yes"), ("--config",))
+    verb = words.pop(0) if words else "list"
+    if verb not in _VERBS:
+        raise UsageError(f"expected {', '.join(_VERBS)}, found {verb}")
+    run, its_flags, wants_ids = _VERBS[verb]
+    if surplus := sorted(flags - its_flags):
+        raise UsageError(f"{surplus[0]} is of no use with {verb}")
+    if bool(words) != wants_ids:
+        raise UsageError(f"{verb} needs the ID of a message" if wants_ids else f"{verb} takes no {words[0]}")
+    path = os.path.abspath(options.once(pairs).get("--config", default_config))
+    return run(_Desk(path), flags, words)
 
 
 class _Desk:

@@ -9,6 +9,8 @@ import time
 
 from amsmail.link import bill, ledger
 from amsmail.program import options
+from amsmail.program.ending import ended
+from amsmail.program.options import UsageError
 from amsmail.program.screen import tell
 from amsmail.site import config, exits, libraries
 from amsmail.site.config import DEFAULT_PATH
@@ -33,21 +35,23 @@ _MOST_LABELS = 60
 def main(arguments, default_config=DEFAULT_PATH):
     """Runs mailcheck --report; gives the exit code."""
     libraries.reach()
-    flags, values, words = options.parse(USAGE, _with_month(arguments), ("--report", "--json"),
-                                         ("--month", "--by", "--plot"))
-    values = {"--by": bill.WAYS[0], **dict(values)}
+    return ended("mailcheck", lambda: _report(arguments, default_config), "mailcheck --report")
+
+
+def _report(arguments, default_config):
+    """Makes the bill; gives the exit code.  Raises UsageError and ConfigError."""
+    flags, pairs, words = options.parse(USAGE, _with_month(arguments), ("--report", "--json"),
+                                        ("--month", "--by", "--plot"))
+    values = {"--by": bill.WAYS[0], **options.once(pairs)}
     by, month = values["--by"], values.get("--month")
     if by not in bill.WAYS:
-        options.wrong(USAGE, f"--by is {', '.join(bill.WAYS[:-1])} or {bill.WAYS[-1]}, not {by or 'empty'}")
+        raise UsageError(f"--by is {', '.join(bill.WAYS[:-1])} or {bill.WAYS[-1]}, not {by or 'empty'}")
     if month is not None and not _MONTH.fullmatch(month):
-        options.wrong(USAGE, f"--month is a year and a month such as 2026-03, not {month or 'empty'}")
+        raise UsageError(f"--month is a year and a month such as 2026-03, not {month or 'empty'}")
+    site = config.load(options.one_path(words, default_config))
     try:
-        site = config.load(options.one_path(USAGE, words, default_config))
         # Not by Spool: whoever may read the ledger may see the bill, and root must leave nothing of its own there.
         calls = ledger.read(os.path.join(site.spool, "state", "ledger.jsonl"))
-    except config.ConfigError as error:
-        print(*error.problems, sep="\n", file=sys.stderr)
-        return exits.CONFIG
     except OSError as error:
         return _failed(f"the ledger cannot be read: {error}")
     made = bill.make(calls, by, month or "")

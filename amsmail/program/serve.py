@@ -14,7 +14,7 @@ import threading
 from amsmail.program import options, pop3d, smtpd
 from amsmail.program.schedule import Schedule, mailcheck
 from amsmail.program.session import Connection
-from amsmail.site import config, exits, networks
+from amsmail.site import config, exits, libraries, networks
 from amsmail.site.config import DEFAULT_PATH
 from amsmail.site.identity import become_owner_of
 from amsmail.site.log import Log, new_session, to_stderr
@@ -115,9 +115,7 @@ class Server:
 
 def main(arguments, default_config=DEFAULT_PATH):
     """Runs amsd until SIGTERM or SIGINT; gives the exit code."""
-    _, values, words = options.parse(USAGE, arguments, valued=("--listen",))
-    path = options.one_path(USAGE, words, default_config)
-    listens = [_listen(value) for _, value in values] or [(name, "", port) for name, port in REGISTERED.items()]
+    listens, path = options.of_server(USAGE, lambda: _read(arguments, default_config))
     server = Server(os.path.abspath(path))
     for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
         if hasattr(signal, name):
@@ -130,6 +128,11 @@ def main(arguments, default_config=DEFAULT_PATH):
     except config.ConfigError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
         return exits.CONFIG
+    except ModuleNotFoundError as error:
+        if not (words := libraries.missing(error)):
+            raise
+        sys.stderr.write(f"amsd: {words}\n")
+        return exits.UNAVAILABLE
     schedule = Schedule(os.path.abspath(path), mailcheck())
     schedule.start()
     print("ready", flush=True)
@@ -137,6 +140,13 @@ def main(arguments, default_config=DEFAULT_PATH):
     server.close()
     schedule.stop()
     return exits.OK
+
+
+def _read(arguments, default_config):
+    """(what to listen on, the path of mail.cfg) of a command line.  Raises UsageError."""
+    _, values, words = options.parse(USAGE, arguments, valued=("--listen",))
+    listens = [_listen(value) for _, value in values] or [(name, "", port) for name, port in REGISTERED.items()]
+    return listens, options.one_path(words, default_config)
 
 
 def _bound(server, service, host, port):
@@ -152,9 +162,9 @@ def _bound(server, service, host, port):
 
 
 def _listen(text):
-    """(service, host, port) of a --listen."""
+    """(service, host, port) of a --listen.  Raises UsageError."""
     service, _, address = text.partition("=")
     host, _, port = address.rpartition(":")
     if service not in SERVED or not (port.isascii() and port.isdigit() and int(port) < 65536):
-        options.wrong(USAGE, f"--listen {text}: expected SERVICE=[HOST:]PORT")
+        raise options.UsageError(f"--listen {text}: expected SERVICE=[HOST:]PORT")
     return service, host.strip("[]"), int(port)

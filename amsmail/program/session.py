@@ -112,13 +112,18 @@ def from_inetd(program, arguments, default_config):
     """The main function of a program that inetd starts: serves the client on stdin and stdout, and ends the process."""
     usage = f"usage: {program.NAME} {' '.join(f'[{flag}]' for flag in program.FLAGS)} [mail.cfg]"
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)     # no traceback to the client
-    flags, _, words = options.parse(usage, arguments, program.FLAGS)
-    path = options.one_path(usage, words, default_config)
+    flags, path = options.of_server(usage, lambda: _read(usage, arguments, program.FLAGS, default_config))
     carrier, sock = standard_carrier()
     peer, here = _addresses(sock)
     log = Log(sink(program.NAME), new_session())
     Connection(Stream(carrier, _FIRST_DEADLINE), peer, here, log, flags).run(program, path)
     os._exit(exits.OK)      # nothing is left to flush, and the interpreter's own way out costs 1.5 ms
+
+
+def _read(usage, arguments, known, default_config):
+    """(the flags, the path of mail.cfg) of a command line.  Raises UsageError."""
+    flags, _, words = options.parse(usage, arguments, known)
+    return flags, options.one_path(words, default_config)
 
 
 def _addresses(sock):

@@ -145,11 +145,11 @@ class _Session:
         """Where each of the recipients leads."""
         return [self._route(recipient.address, envelope.user) for recipient in envelope.recipients]
 
-    def _has_moved(self):
-        """Whether the message leads elsewhere by now.  While it came, a box may have been renamed or deleted: its mail
-        was moved then, and nobody looks any more where this one would go."""
+    def _leads_there(self):
+        """Whether the message still leads where it is to go.  While it came, a box may have been renamed or deleted:
+        its mail was moved then, and nobody looks any more where this one would go."""
         before, self._site = self._site, config.current(self._site)
-        return self._site is not before and self._led(self._envelope) != self._leads
+        return self._site is before or self._led(self._envelope) == self._leads
 
     def _received(self, event, envelope, uid):
         """The Received field (RFC 5321, section 4.4)."""
@@ -181,10 +181,9 @@ class _Session:
         delivery, self._delivery = self._delivery, None
         try:
             delivery.seal()
-            if self._has_moved():
+            if not delivery.commit(still=self._leads_there):
                 delivery.abort()
                 return _MOVED
-            delivery.commit()
         except OSError as error:
             delivery.abort()
             return self._trouble(error)

@@ -17,7 +17,7 @@ from amsmail.program.call import Call
 from amsmail.program.run import Run
 from amsmail.program.screen import Screen
 from amsmail.site import exits, windows
-from amsmail.site.config_error import ConfigError
+from amsmail.site.config_error import no_such
 from amsmail.site.resolve import ResolveError, addresses
 from amsmail.store.locks import Busy
 from amsmail.transport.connect import targets
@@ -89,8 +89,7 @@ class Trial(Run):
     def __init__(self, path, name, say, clock=time.time, timer=time.monotonic):
         super().__init__(path, _Aloud(say), clock=clock, timer=timer)
         if name not in self._site.links:
-            raise ConfigError([f"{self._site.path}: [links]: there is no link {name!r}; there are: "
-                               f"{', '.join(self._site.links)}"])
+            raise no_such(self._site.path, "links", "link", name, self._site.links)
         self._name, self._settings, self._say = name, self._site.links[name], say
         self._call = self._reaching = None
         self._dials_since = None        # when the attempt began that brought it up; None: it was up already

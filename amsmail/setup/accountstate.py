@@ -20,8 +20,6 @@ import os
 from contextlib import ExitStack
 
 from amsmail.setup.rights import of_owner
-from amsmail.site import layout
-from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Draft
 from amsmail.store import durable
@@ -37,28 +35,16 @@ class AccountDraft(Draft):
 
     def taken(self):
         """The names that no account may get: those that there are, and those that are in effect until this is saved."""
-        return sorted({*self._in_effect(), *self.names(_SECTION)})
-
-    def _in_effect(self):
-        return {keys[1] for keys in layout.sections(self._seen) if len(keys) == 2 and keys[0] == _SECTION}
-
-    def _renamed(self):
-        """{name in the file: name now} of accounts that have another name now."""
-        names = {name: name for name in self._in_effect()}          # name now -> name in the file
-        for function, (keys, *more) in self._changes:
-            if keys[0] == _SECTION and function is layout.drop:
-                names.pop(keys[1], None)
-            elif keys[0] == _SECTION and function is layout.rename and keys[1] in names:
-                names[more[0]] = names.pop(keys[1])
-        return {old: new for new, old in names.items() if new != old}
+        return sorted({*self.in_effect(_SECTION), *self.names(_SECTION)})
 
     def save(self):
         """As Draft.save().  Raises ConfigError also where mailcheck runs right now, or the spool cannot be changed."""
-        path, renamed = self.value(("site", "spool"), DEFAULT_SPOOL), self._renamed()
-        if both := self._in_effect() & set(renamed.values()):
+        renamed = self.renamed(_SECTION)
+        if both := {*self.in_effect(_SECTION)} & {*renamed.values()}:
             raise ConfigError([f"{self.path}: {', '.join(sorted(both))}: an account can get this name when the one "
                                "that has it was written with another"])
-        if not renamed or not os.path.isdir(path):
+        path = self.spool() if renamed else ""
+        if not os.path.isdir(path):
             super().save()
             return
         with ExitStack() as locks:

@@ -8,9 +8,7 @@ the two an import brings a message once more, and never takes one for known that
 import os
 
 from amsmail.setup.rights import of_owner
-from amsmail.site import config_file, rules
-from amsmail.site.config import DEFAULT_SPOOL
-from amsmail.site.config_error import ConfigError
+from amsmail.site import rules
 from amsmail.site.draft import Draft
 from amsmail.store import durable
 from amsmail.store.delivery import recover
@@ -20,7 +18,7 @@ from amsmail.store.seen import resume_all
 from amsmail.store.spool import Spool
 
 KEEP, REMOVE, GIVE = "keep", "remove", "give"
-_HOSTNAME, _SPOOL = ("site", "hostname"), ("site", "spool")
+_HOSTNAME = ("site", "hostname")
 
 
 class BoxBusy(Exception):
@@ -36,12 +34,12 @@ def strays(site):
 def strays_beside(path):
     """The same by the mail.cfg at `path`, whatever is wrong in it.  Raises ConfigError, SpoolError, OSError."""
     draft = Draft(path)
-    return _strays(_folder(draft), draft.value(_HOSTNAME), draft.names("boxes"))
+    return _strays(draft.spool(), draft.value(_HOSTNAME), draft.names("boxes"))
 
 
 def _strays(folder, host, boxes):
     above = os.path.join(folder, "boxes")
-    if not _is_spool(folder) or not os.path.isdir(above):
+    if not is_spool(folder) or not os.path.isdir(above):
         return {}
     spool = Spool(folder, host)
     names = (name for name in sorted(set(os.listdir(above)) - set(boxes))
@@ -50,17 +48,37 @@ def _strays(folder, host, boxes):
     return {name: count for name, count in found.items() if count}
 
 
-def _is_spool(folder):
+def is_spool(folder):
     """Whether there is a spool already: who only looks must not make one."""
     return os.path.exists(os.path.join(folder, "format"))
+
+
+def has_been(path, name):
+    """Whether the spool knows of a box of that name, by its drop box or what was imported into it; `path` is that of
+    mail.cfg.  Raises ConfigError, and OSError where this user may not look."""
+    folder = Draft(path).spool()
+    return any(map(_is_there, (os.path.join(folder, "boxes", name), os.path.join(folder, *_journal(name)))))
+
+
+def _is_there(path):
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _journal(name):
+    """Where in the spool the journal of what was imported into a box is."""
+    return "state", "seen", f"import+{name}"
 
 
 def waiting(path, name):
     """How many messages the spool has for box `name`; `path` is that of mail.cfg.  Raises ConfigError, SpoolError,
     OSError."""
     draft = Draft(path)
-    folder = _folder(draft)
-    if not _is_spool(folder) or not os.path.isdir(os.path.join(folder, "boxes", name)):
+    folder = draft.spool()
+    if not is_spool(folder) or not has_been(path, name):
         return 0
     with of_owner(folder):
         return len(Spool(folder, draft.value(_HOSTNAME)).box(name).list())
@@ -68,30 +86,26 @@ def waiting(path, name):
 
 def settle(path, name, what, other=""):
     """Does with the mail of box `name` WHAT: KEEP leaves it where it is, REMOVE removes it, GIVE moves it into the box
-    `other`; `path` is that of mail.cfg, in which `name` is no box any more.  Gives how many messages that were.  Raises
-    BoxBusy, ConfigError, SpoolError, OSError."""
+    `other`; `path` is that of mail.cfg, in which `name` is no box any more.  Where it is one all the same, because its
+    deletion was taken back or another box got its name, nothing is removed: that box has the mail; what is given goes
+    to the `other` nevertheless.  Gives how many messages that were.  Raises BoxBusy, ConfigError, SpoolError, OSError.
+    """
     draft = Draft(path)
-    folder = _folder(draft)
+    if what != GIVE and name in draft.names("boxes"):
+        return 0
+    folder = draft.spool()
     if not os.path.isdir(folder):
         return 0                # nothing ever came
     with of_owner(folder):
         spool = Spool(folder, draft.value(_HOSTNAME))
         if what == KEEP:
-            recover(spool)
+            recover(spool, wait=True)
             return len(spool.box(name).list())
         with _locked(spool, "mailcheck", "mailcheck or an import runs right now"), \
                 _locked(spool, f"box-{name}", f"box {name} is being read right now"):
-            recover(spool)      # what a crash left for that box is delivered first
+            recover(spool, wait=True)       # what a crash left for it, or somebody is about to, is delivered first
             resume_all(spool)
             return _settle(spool, name, what, other)
-
-
-def _folder(draft):
-    """The spool's.  Raises ConfigError."""
-    folder = draft.value(_SPOOL) or DEFAULT_SPOOL
-    if problem := config_file.expected(_SPOOL, folder):
-        raise ConfigError([f"{draft.path}: [site] spool: found {folder!r}; expected {problem}"])
-    return folder
 
 
 def _locked(spool, name, words):
@@ -104,7 +118,7 @@ def _locked(spool, name, words):
 def _settle(spool, name, what, other):
     box = spool.box(name)
     entries = box.list()
-    _settle_journal(*(spool.state("seen", f"import+{each}") for each in (name, other)), is_given=what == GIVE)
+    _settle_journal(*(os.path.join(spool.path, *_journal(each)) for each in (name, other)), is_given=what == GIVE)
     if what == GIVE:
         _tell_held(spool, name, other)
         taker = spool.box(other)

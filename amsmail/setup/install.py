@@ -12,7 +12,7 @@ import sys
 
 from amsmail import __version__
 from amsmail.setup.installing import plan, platforms, rivals, services, software, starting
-from amsmail.setup.installing.machine import Machine, Trouble
+from amsmail.setup.installing.machine import Closed, Machine, Trouble
 from amsmail.setup.installing.record import Record
 from amsmail.site import libraries
 from amsmail.site.config_error import ConfigError
@@ -84,6 +84,8 @@ def main(arguments, _config=None):
         return _fail(TEMPFAIL, "Nobody read what this says: run it again, and it shows what is to do.")
     except ConfigError as error:
         return _fail(CONFIG, "\n".join(error.problems), "Nothing was done.")
+    except Closed as error:
+        return _fail(NOPERM, error, f"Run it as root, or with sudo: sudo {_again()}", "Nothing was done.")
     except Trouble as error:
         return _fail(UNAVAILABLE, error, "Nothing was done.")
     except Busy:
@@ -94,13 +96,17 @@ def main(arguments, _config=None):
 
 
 def _run(options):
-    platform = options.service or ("" if options.root else platforms.here())
-    machine = Machine(options.root, platforms.places(platform).state)
+    machine = Machine(options.root, _places(options).state)
     action = _undo if options.undo else _install
-    if options.dry_run or not machine.may_change():
+    # A root that is not there is not made to take something out of it.
+    if options.dry_run or not machine.may_change() or options.undo and not machine.is_there():
         return action(options, machine, Record(machine))
     with machine.alone():       # from the reading of the record on
         return action(options, machine, Record(machine))
+
+
+def _places(options):
+    return platforms.places(options.service or ("" if options.root else platforms.here()))
 
 
 def _install(options, machine, record):
@@ -118,7 +124,7 @@ def _install(options, machine, record):
         _say(notes)
         return OK
     return _stopped(options, machine, "Or look at what it would make: --root DIR") or _done(
-        record, choice, steps, notes)
+        machine, record, choice, steps, notes)
 
 
 def _chosen(options, machine, record):
@@ -202,8 +208,9 @@ def _site_notes(machine, choice, options):
             f"links; they write {path}.  Until then no mail is taken."]
 
 
-def _done(record, choice, steps, notes):
+def _done(machine, record, choice, steps, notes):
     """Does the steps; gives the exit code."""
+    software.sweep(machine, platforms.places(choice.service).library)
     record.choose({"service": choice.service, "ports": choice.ports})
     for words, pieces in steps:
         try:
@@ -224,13 +231,14 @@ def _undo(options, machine, record):
         machine.path(entry["path"])     # all is inside the root, before the first is taken away
     if not entries:
         if not options.dry_run and machine.may_change():
+            software.sweep(machine, _places(options).library)
             record.sweep()
         print("Nothing to do: there is no record of an installation here.")
         return OK
     _show_undo(entries, options.purge)
     if options.dry_run:
         return OK
-    return _stopped(options, machine) or _undone(record, options.purge)
+    return _stopped(options, machine) or _undone(options, machine, record)
 
 
 def _show_undo(entries, purge):
@@ -242,9 +250,10 @@ def _show_undo(entries, purge):
           "What is in the spool stays, and so does a mail.cfg that was changed (--purge takes them too).")
 
 
-def _undone(record, purge):
+def _undone(options, machine, record):
     """Takes all away; gives the exit code."""
-    staying, told = record.undo(purge)
+    software.sweep(machine, _places(options).library)
+    staying, told = record.undo(options.purge)
     left = [entry["path"] for entry, _ in staying]
     # Why a folder stays is said once, of the innermost.
     _say(told + [why for entry, why in staying if not any(path.startswith(entry["path"] + "/") for path in left)])

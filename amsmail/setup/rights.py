@@ -1,5 +1,6 @@
-"""Whose rights an import has: a source is read with those of the caller, who may be root; what is written belongs to
-the owner of the spool, whose programs must be able to read it."""
+"""Whose rights what is done in the spool has: what is written there belongs to the spool's owner, whose programs must
+be able to read it; what others have, such as the source of an import, is read with those of the caller, who may be
+root."""
 
 import contextlib
 import os

@@ -13,7 +13,7 @@ import time
 
 from amsmail import __version__
 from amsmail.site import libraries
-from amsmail.site.config_error import ConfigError
+from amsmail.site.config_error import ConfigError, check_kind
 
 DEFAULT_PATH = "/etc/amsmail/mail.cfg"
 DEFAULT_SPOOL = "/var/spool/amsmail"
@@ -56,6 +56,7 @@ def load(path):
     path = os.path.abspath(path)
     try:
         identity = _identity(path)
+        check_kind(path, identity[5])
         data = _read_compiled(path, identity)
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error

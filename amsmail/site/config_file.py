@@ -7,14 +7,20 @@ file, line, key, what was found and what is expected; the line numbers come from
 import contextlib
 import os
 
-from configobj import ConfigObj, ConfigObjError, get_extra_values
+from configobj import ConfigObj, ConfigObjError, DuplicateError, NestingError, get_extra_values
 from configobj.validate import ValidateError, Validator
 
-from amsmail.site import layout, rules
-from amsmail.site.config_error import ConfigError
-from amsmail.site.values import CHECKS, EXPECTED_MISSING
+from amsmail.site import layout, rules, shown, spec, tables
+from amsmail.site.config_error import ConfigError, check_kind
+from amsmail.site.values import CHECKS, expected_missing
 
-_SPEC = os.path.join(os.path.dirname(__file__), "mail.spec")
+# What is wrong with a line that ConfigObj cannot take.  Its own words would show the line, and what stands there may be
+# a password.
+_ODD = {
+    DuplicateError: "found a section or a key for the second time; expected each once",
+    NestingError: "found a section that does not fit into the one before; expected [section] or [[name]]",
+}
+_OTHERWISE = "found no line of mail.cfg; expected `key = value`, `[section]` or a comment"
 
 
 def read(path):
@@ -45,12 +51,9 @@ def is_readable(lines):
 def expected(keys, text):
     """What is expected of the value at `keys`, in words, '' if `text` is one ('': nothing stands there); `keys` as in
     layout."""
-    spec = _spec()
-    for name in keys[:-1]:
-        spec = spec[name] if name in spec else spec["__many__"]
-    check = spec[keys[-1]]
+    check = spec.check(keys)
     if not text:
-        return "" if "default=" in check else EXPECTED_MISSING.get(keys[-1], "a value")
+        return "" if "default=" in check else expected_missing(keys[-1])
     try:
         Validator(CHECKS).check(check, text)
         layout.quoted(text)
@@ -73,6 +76,8 @@ def _reading(path):
 
 def lines_of(path):
     """The lines of the file.  Raises ConfigError."""
+    with _reading(path):
+        check_kind(path, os.stat(path).st_mode)
     with _reading(path), open(path, encoding="utf-8-sig") as f:
         return f.read().removesuffix("\n").split("\n")     # splitlines() would break a line at U+2028, too
 
@@ -90,61 +95,65 @@ def _check_mode(path):
                            f"chmod g-w {path}"])
 
 
-def _spec():
-    return ConfigObj(_SPEC, list_values=False, interpolation=False, _inspec=True)
-
-
 def _parse(path, lines):
+    if numbers := layout.in_three_quotes(lines):
+        raise ConfigError([f"{path}:{number}: found three quotes; expected a value of one line, with one quote on "
+                           "either side" for number in numbers])
     try:
-        return ConfigObj(list(lines), list_values=False, interpolation=False,
-                         configspec=_spec())
+        config = ConfigObj(list(lines), list_values=False, interpolation=False, configspec=spec.read())
     except ConfigObjError as error:
-        raise ConfigError([_syntax_problem(path, e) for e in getattr(error, "errors", None) or [error]]) from error
-
-
-def _syntax_problem(path, error):
-    number = getattr(error, "line_number", None)
-    message = str(error).partition(" at line")[0].rstrip(".")
-    return f"{path}:{number}: {message}; expected `key = value`, `[section]` or a comment"
+        raise ConfigError([f"{path}:{each.line_number}: {_ODD.get(type(each), _OTHERWISE)}"
+                           for each in getattr(error, "errors", None) or [error]]) from None
+    if misplaced := list(spec.misplaced(config)):       # ConfigObj cannot check such a file
+        index, _ = layout.index(lines)
+        raise ConfigError([_located(path, index, *mistake) for mistake in misplaced])
+    return config
 
 
 def _checked(path, lines, coming=()):
-    index, problems = layout.index(lines)
-    problems = [f"{path}:{number}: {text}" for number, text in problems]
+    index, unclear = layout.index(lines)
+    problems = [f"{path}:{number}: {shown.name(key)}: {text}" for number, key, text in unclear]
     config = _parse(path, lines)
     if not config.get("links"):
         config["links"] = {"network": {"type": "always"}}      # without one, the network is taken to be there
     config.walk(_unquote)
-
-    def problem(keys, text):
-        """Reported at the key's line, or at that of the nearest section around it."""
-        where = next((index[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in index), 1)
-        name = " ".join([f"[{keys[0]}]", *keys[1:]]) if len(keys) > 1 or keys[0] != "schema" else keys[0]
-        problems.append(f"{path}:{where}: {name}: {text}")
-
-    found = _values(config)
-    results = config.validate(Validator(CHECKS), preserve_errors=True)
-    if results is not True:
-        for keys, error in _failures(results):
-            value = "nothing" if error is False else _shown(keys, found.get(keys, ""))
-            expected = EXPECTED_MISSING.get(keys[-1], "a value") if error is False else error
-            problem(keys, f"found {value}; expected {expected}")
-    for section, name in get_extra_values(config):
-        known = _known(config.configspec, section)
-        problem((*section, name), f"no such key; known here: {', '.join(known)}")
+    problems += [_located(path, index, *mistake) for mistake in (*_mistakes(config), *_surplus(config))]
     if not problems:
         data = {name: config[name].dict() for name in config.sections}
-        for keys, text in rules.broken(data, coming):
-            problem(keys, text)
-    if problems:
-        raise ConfigError(problems)
-    return rules.converted(data)
+        problems = [_located(path, index, *mistake) for mistake in rules.broken(data, coming)]
+        if not problems:
+            return tables.converted(data)
+    raise ConfigError(problems)
+
+
+def _located(path, index, keys, text, last=""):
+    """A problem with what stands at `keys`, as it is reported: at the key's line, or at that of the nearest section
+    around it.  `last` is said instead of the last of the keys."""
+    where = next((index[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in index), 1)
+    return f"{path}:{where}: {shown.place((*keys[:-1], last or keys[-1]))}: {text}"
+
+
+def _mistakes(config):
+    """(keys, what is wrong) of each value that is not as mail.spec wants it; converts the others."""
+    found = _values(config)
+    results = config.validate(Validator(CHECKS), preserve_errors=True)
+    for keys, error in _failures({} if results is True else results):
+        if error is False:
+            yield keys, f"found nothing; expected {expected_missing(keys[-1])}"
+        else:
+            yield keys, f"found {shown.value(keys, found[keys])}; expected {error}"
+
+
+def _surplus(config):
+    """(keys, what is wrong, what is said instead of the last of them) of each key that mail.spec does not know."""
+    for section, name in get_extra_values(config):
+        known = ", ".join(spec.known(section)) or "a section [[name]]"
+        yield (*section, name), f"no such key; known here: {known}", shown.name(name)
 
 
 def _unquote(section, key):
-    value = section[key]
-    if isinstance(value, str) and len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
-        section[key] = value[1:-1]
+    if isinstance(section[key], str):
+        section[key] = layout.unquoted(section[key])
 
 
 def _values(section, above=()):
@@ -161,14 +170,3 @@ def _failures(results, above=()):
             yield from _failures(result, (*above, key))
         elif result is not True:
             yield (*above, key), result
-
-
-def _known(spec, section):
-    for name in section:
-        spec = spec[name] if name in spec else spec["__many__"]
-    return spec.scalars + [s for s in spec.sections if s != "__many__"] or ["a section [[name]]"]
-
-
-def _shown(keys, value):
-    """A value for a message; a password is not shown."""
-    return "a value that is not shown here" if keys[-1] == "password" else repr(value)

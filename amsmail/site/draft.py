@@ -7,19 +7,21 @@ both get their way, unless they changed the same thing.
 
 import difflib
 import os
-import re
 import stat
+import time
 
-from amsmail.site import config_file, layout
-from amsmail.site.config_error import ConfigError
+from amsmail.site import config_file, layout, shown
+from amsmail.site.config import DEFAULT_SPOOL
+from amsmail.site.config_error import ConfigError, NotWritten
+from amsmail.site.values import CHECKS, Wrong
 from amsmail.store import durable
 from amsmail.store.locks import Busy, Lock
 
-_SECRET = re.compile(r"""([+ -]?\s*["']?password["']?\s*=\s*)\S.*""", re.I)
 _PREVIOUS, _LOCK = ".previous", ".lock"
+_PATIENCE = 10      # seconds in which somebody else who writes it must have ended
 
 
-class Conflict(ConfigError):
+class Conflict(NotWritten):
     """Somebody else changed the same meanwhile; nothing was written."""
 
 
@@ -51,7 +53,30 @@ class Draft:
 
     def names(self, section):
         """The names of a section's subsections, in the file's order."""
-        return [keys[1] for keys in layout.sections(self.lines) if len(keys) == 2 and keys[0] == section]
+        return _names(self.lines, section)
+
+    def spool(self):
+        """The folder that it names for the spool.  Raises ConfigError where it names none."""
+        text = self.value(("site", "spool"), DEFAULT_SPOOL)
+        try:
+            return CHECKS["folder"](text)
+        except Wrong as error:
+            raise ConfigError([f"{self.path}: [site] spool: found {text!r}; expected {error}"]) from None
+
+    def in_effect(self, section):
+        """The names of a section's subsections in the file, as it is until this is saved."""
+        return _names(self._seen, section)
+
+    def renamed(self, section):
+        """{name in the file: name now} of a section's subsections that have another name now."""
+        names = {name: name for name in self.in_effect(section)}        # name now -> name in the file
+        for function, (keys, *more) in self._changes:
+            if keys[0] == section and len(keys) == 2:
+                if function is layout.drop:
+                    names.pop(keys[1], None)
+                elif function is layout.rename and keys[1] in names:
+                    names[more[0]] = names.pop(keys[1])
+        return {old: new for new, old in names.items() if new != old}
 
     @property
     def is_changed(self):
@@ -61,7 +86,7 @@ class Draft:
 
     def set(self, keys, value):
         """Sets a value, or removes it (None).  Raises ValueError if it cannot stand in the file."""
-        if value is None or tuple(keys) not in layout.values(self.lines) or self.value(keys) != value:
+        if self.value(keys, None) != value:
             self._change(layout.put, tuple(keys), value)
 
     def add(self, section):
@@ -117,13 +142,15 @@ class Draft:
         return [problem for problem in found if _without_line(problem) not in before]
 
     def diff(self):
-        """The change as lines of a unified diff, a new file as what it says without its comments; passwords are not
-        shown."""
+        """The change as lines of a unified diff, a new file as what it says without its comments; of each line as much
+        as may be shown."""
         if self.is_new:
-            lines = [line for line in self.lines if line.strip() and not line.lstrip().startswith("#")]
-        else:
-            lines = difflib.unified_diff(self._seen, self.lines, self.path, f"{self.path} (changed)", lineterm="", n=2)
-        return [_SECRET.sub(r"\1(not shown)", line) for line in lines]
+            return shown.lines(line for line in self.lines if line.strip() and not line.lstrip().startswith("#"))
+        head = [f"--- {self.path}", f"+++ {self.path} (changed)"]
+        lines = list(difflib.unified_diff(self._seen, self.lines, lineterm="", n=2))[len(head):]
+        texts = shown.lines(line[1:] for line in lines)
+        return lines and head + [line if line.startswith("@@") else line[0] + text
+                                 for line, text in zip(lines, texts)]
 
     # Writing
 
@@ -141,21 +168,32 @@ class Draft:
         if not self.is_changed:
             return
         try:
-            with Lock(self._file + _LOCK) as lock:
+            with self._locked() as lock:
                 self._give(lock)
                 self._catch_up(_clash)
                 if problems := self.problems():
                     raise ConfigError(problems)
                 self._write()
         except Busy:
-            raise ConfigError([f"{self.path}: somebody else is writing it right now; try again"]) from None
+            raise NotWritten([f"{self.path}: somebody else is writing it right now; try again"]) from None
         except OSError as error:
-            who = "; are you root?" if isinstance(error, PermissionError) else ""
+            kind, who = (ConfigError, "; are you root?") if isinstance(error, PermissionError) else (NotWritten, "")
             at = f" ({error.filename})" if error.filename == self._file + _LOCK else ""
-            raise ConfigError([f"{self.path}: cannot be written: {error.strerror}{at}{who}"]) from error
+            raise kind([f"{self.path}: cannot be written: {error.strerror}{at}{who}"]) from error
         self.had_previous = not self.is_new
         self._seen, self._template, self.is_new = list(self.lines), None, False
         self._changes, self._files = [], {}
+
+    def _locked(self):
+        """The lock of whoever writes the file, which they have but for a moment.  Raises Busy, OSError."""
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return Lock(self._file + _LOCK)
+            except Busy:
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(0.05)
 
     def _give(self, lock):
         """Whoever owns mail.cfg must be able to lock it after root did."""
@@ -180,8 +218,10 @@ class Draft:
         if now == self._seen:
             return
         if keys := clash(self._changes, _told(self._seen), _told(now)):
-            where = " ".join([f"[{keys[0]}]", *keys[1:]])
-            raise Conflict([f"{self.path}: {where} was changed by somebody else meanwhile; nothing was written"])
+            if keys not in {*layout.sections(now), *layout.sections(self._seen)}:
+                keys = (*keys[:-1], shown.name(keys[-1]))
+            raise Conflict([f"{self.path}: {shown.place(keys)} was changed by somebody else meanwhile; nothing was "
+                            "written"])
         self._seen, self.lines = now, self._changed(now)
 
     def _write(self):
@@ -218,6 +258,10 @@ def _other_contents(path, data):
         return False
     with open(path, "rb") as f:
         return f.read() != data
+
+
+def _names(lines, section):
+    return [keys[1] for keys in layout.sections(lines) if len(keys) == 2 and keys[0] == section]
 
 
 def _told(lines):

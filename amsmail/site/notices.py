@@ -67,7 +67,8 @@ def tell(site, spool, box, subject, text, reply_to=""):
 
 def address_of(site, box):
     """An address of a box, as text."""
-    return next((address for address, owner in site.addresses.items() if owner == box), f"{box}@{routing.own_domain(site)}")
+    return next((address for address, owner in site.addresses.items() if owner == box),
+                f"{box}@{routing.own_domain(site)}")
 
 
 def _deliver(spool, uid, box, pieces):

@@ -62,4 +62,5 @@ def held_token(site, address):
     token = local.removeprefix(HELD)
     characters, length = _TOKEN
     is_one = local != token and len(token) == length and not token.strip(characters)
-    return token if is_one and address.domain.rstrip(".").casefold() in (*site.domains, site.hostname.casefold()) else ""
+    domain = address.domain.rstrip(".").casefold()
+    return token if is_one and domain in (*site.domains, site.hostname.casefold()) else ""

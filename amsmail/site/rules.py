@@ -1,66 +1,125 @@
-"""The rules of mail.cfg in which one value must fit another, and the tables that the programs look things up in."""
+"""The rules of mail.cfg in which one value must fit another, and what its sections may be called.
+
+Each rule is a generator of (keys, what is wrong).
+"""
 
 import os
 import re
 
+from amsmail.site.entries import entries, whole
+from amsmail.site.tables import name_or_key
 from amsmail.site.values import is_domain
-from amsmail.wire.address import Address, AddressError, parse_address
+from amsmail.wire.address import AddressError, parse_address
 
-_BOX = re.compile(r"[a-z0-9_-]([a-z0-9._-]*[a-z0-9_-])?")
+_FILE = re.compile(r"[a-z0-9_-]([a-z0-9._-]*[a-z0-9_-])?")
 _WINDOWS_RESERVES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(10))}
 
+ANY_LINK = "any"        # in the place of a link's name: all of them, by priority
+
+
+# Names
 
 def name_problem(section, name):
     """What is expected of the name of a section [[name]] instead, '' if it will do."""
     if section == "domains":
         return "" if is_domain(name) else "a domain name such as yacht.example"
-    if is_box_name(name):
+    if section == "links" and name == ANY_LINK:
+        return f"another name than {ANY_LINK!r}, which stands for all links"
+    if is_file_name(name):
         return ""
     return ("1 to 64 of a-z, 0-9, '.', '_', '-', without a dot at the ends, and no name that Windows reserves")
 
 
-def is_box_name(text):
+def is_file_name(text):
     """Whether a box, an account or a link may be called so: files are named after them."""
-    return bool(_BOX.fullmatch(text)) and len(text) <= 64 and text.partition(".")[0] not in _WINDOWS_RESERVES
+    return bool(_FILE.fullmatch(text)) and len(text) <= 64 and text.partition(".")[0] not in _WINDOWS_RESERVES
 
+
+# Rules
 
 def broken(data, coming=()):
     """(keys, what is wrong) where one value must fit another; `coming` are the paths of files that are yet to be
     made."""
-    boxes, site = data["boxes"], data["site"]
+    for rule in _RULES:
+        yield from rule(data)
+    yield from _files(data, coming)
+
+
+def _names(data):
     for section in "boxes", "domains", "accounts", "links":
         for name in data[section]:
             if expected := name_problem(section, name):
                 yield (section, name), f"expected {expected}"
-    if site["postmaster"] not in boxes:
-        yield ("site", "postmaster"), f"found {site['postmaster']!r}; expected one of the boxes: {', '.join(boxes)}"
+
+
+def _site(data):
+    if data["site"]["postmaster"] not in data["boxes"]:
+        yield ("site", "postmaster"), _no_box(data["site"]["postmaster"], data["boxes"])
     if not data["domains"]:
         yield ("domains",), "found nothing; expected at least one domain of this site, [[yacht.example]]"
-    yield from _address_checks(data)
-    if bool(data["tls"]["certificate"]) != bool(data["tls"]["key"]):
-        yield ("tls",), "certificate and key go together: one of them is missing"
-    for key in ("certificate", "key"):
+
+
+def _no_box(name, boxes):
+    return f"found {name!r}; expected one of the boxes: {', '.join(boxes)}"
+
+
+def _addresses(data):
+    owners = {}
+    for box, settings in data["boxes"].items():
+        for entry in entries(settings["addresses"], box):
+            try:
+                for address in map(parse_address, whole(entry, data["domains"])):
+                    other = owners.setdefault(address.key, box)
+                    if other != box:
+                        yield ("boxes", box, "addresses"), f"{address} belongs to box {other} already"
+            except AddressError as error:
+                yield ("boxes", box, "addresses"), f"found {entry!r}; expected addresses: {error}"
+
+
+# Two values of a section that go together.
+_PAIRS = {"tls": ("certificate", "key"), "queue": ("login", "password"), "relay": ("user", "password")}
+
+
+def _pairs(data):
+    for section, (one, other) in _PAIRS.items():
+        if bool(data[section][one]) != bool(data[section][other]):
+            yield (section,), f"{one} and {other} go together: one of them is missing"
+
+
+def _files(data, coming):
+    for key in _PAIRS["tls"]:
         path = data["tls"][key]
-        if path and path not in coming and not os.access(path, os.R_OK):
-            yield ("tls", key), f"found {path!r}, which is not there or cannot be read; expected a PEM file"
-    if data["queue"]["login"] in boxes:
+        if path and path not in coming and not (os.path.isfile(path) and os.access(path, os.R_OK)):
+            yield ("tls", key), f"found {path!r}, which is no file that can be read; expected a PEM file"
+
+
+def _queue(data):
+    queue = data["queue"]
+    if queue["login"] in data["boxes"]:
         yield ("queue", "login"), "is the name of a box; expected another name"
-    if bool(data["queue"]["login"]) != bool(data["queue"]["password"]):
-        yield ("queue",), "login and password go together: one of them is missing"
-    if bool(data["relay"]["user"]) != bool(data["relay"]["password"]):
-        yield ("relay",), "user and password go together: one of them is missing"
+    if queue["warn_after"] >= queue["expire_after"]:
+        yield ("queue", "warn_after"), "expected less than expire_after"
+
+
+def _accounts(data):
     for name, account in data["accounts"].items():
         where = ("accounts", name)
         if bool(account["box"]) == bool(account["envelope"]):
             yield where, "expected either box (everything goes there) or envelope (a whole domain in one account)"
-        elif account["box"] and account["box"] not in boxes:
-            yield (*where, "box"), f"found {account['box']!r}; expected one of the boxes: {', '.join(boxes)}"
+        elif account["box"] and account["box"] not in data["boxes"]:
+            yield (*where, "box"), _no_box(account["box"], data["boxes"])
         yield from _imap_checks(where, account)
+
+
+def _links(data):
     for name, link in data["links"].items():
         yield from _link_checks(("links", name), link)
     carries = {each for link in data["links"].values() for each in link["classes"]}
     if (data["accounts"] or data["relay"]["host"]) and "normal" not in carries:
         yield ("links",), "expected a link with normal among its classes: else normal mail never goes"
+
+
+def _calls(data):
     use = data["calls"]["use"]
     for name in use:
         if name not in data["links"]:
@@ -69,11 +128,12 @@ def broken(data, coming=()):
         yield ("calls", "use"), f"found {', '.join(use)!r}; expected each link once"
     for word in data["calls"]["urgent_from"]:
         try:
-            _name_or_key(word, boxes)
+            name_or_key(word, data["boxes"])
         except AddressError:
             yield ("calls", "urgent_from"), f"found {word!r}; expected boxes and addresses"
-    if data["queue"]["warn_after"] >= data["queue"]["expire_after"]:
-        yield ("queue", "warn_after"), "expected less than expire_after"
+
+
+_RULES = (_names, _site, _addresses, _pairs, _queue, _accounts, _links, _calls)
 
 
 # What a link of each type must say, and what it may say besides what all may.
@@ -130,41 +190,3 @@ def _imap_checks(where, account):
         yield where, "deletion = move and deletion_folder go together: one of them is missing"
     elif account["deletion_folder"] == account["folder"]:
         yield (*where, "deletion_folder"), f"found {account['folder']!r}; expected another than that of the account"
-
-
-def _address_checks(data):
-    owners = {}
-    for box, settings in data["boxes"].items():
-        for text in settings["addresses"] or [box]:
-            try:
-                for address in _addresses(text, data["domains"]):
-                    other = owners.setdefault(address.key, box)
-                    if other != box:
-                        yield ("boxes", box, "addresses"), f"{address} belongs to box {other} already"
-            except AddressError as error:
-                yield ("boxes", box, "addresses"), f"found {text!r}; expected addresses: {error}"
-
-
-def _addresses(text, domains):
-    """What an entry of `addresses` stands for: without an @, that name at each domain of the site."""
-    return [parse_address(text)] if "@" in text else [parse_address(f"{text}@{domain}") for domain in domains]
-
-
-def _name_or_key(word, boxes):
-    """A box's name as it is, an address as its Address.key.  Raises AddressError."""
-    return word if word in boxes else parse_address(word).key
-
-
-def converted(data):
-    """What the programs look up: the box of every address, the domains as one table, and addresses as their keys."""
-    domains = {name.casefold(): settings["unknown"] for name, settings in data["domains"].items()}
-    addresses = {}
-    for box, settings in data["boxes"].items():
-        for text in settings["addresses"] or [box]:
-            addresses.update((address.key, box) for address in _addresses(text, domains))
-    # RFC 5321, section 4.5.1.  Of a domain that others share it is theirs, unless a box says so.
-    own = [data["site"]["hostname"], *(domain for domain, unknown in domains.items() if unknown == "refuse")]
-    addresses.update((Address("postmaster", domain).key, data["site"]["postmaster"]) for domain in own)
-    calls = {**data["calls"], "urgent_from": [_name_or_key(word, data["boxes"])
-                                              for word in data["calls"]["urgent_from"]]}
-    return {**data, "domains": domains, "addresses": addresses, "calls": calls}

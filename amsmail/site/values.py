@@ -7,7 +7,8 @@ import shlex
 
 from configobj.validate import ValidateError
 
-from amsmail.site import networks
+from amsmail.site import budget, layout, networks, windows
+from amsmail.site.passwords import LOCK, can_verify, is_hash
 from amsmail.wire.address import AddressError, parse_address
 
 SCHEMA = "1"
@@ -36,6 +37,12 @@ def _is_path(text):
     return not text or os.path.isabs(text) and "\0" not in text and len(os.fsencode(text)) <= 1000
 
 
+def _is_folder(text):
+    """Whether a text is a path, and there is one: of a folder that must be, '' would be the one that a program happens
+    to be in."""
+    return bool(text) and _is_path(text)
+
+
 def is_domain(text):
     """Whether a text is a domain name as mail.cfg has it: no address literal (RFC 5321, section 4.1.3), and written as
     it would be shown."""
@@ -43,6 +50,34 @@ def is_domain(text):
         return str(parse_address(f"x@{text}").domain) == text and not text.startswith("[")
     except AddressError:
         return False
+
+
+def in_ascii(text):
+    """A domain name with its letters beyond ASCII in A-labels (RFC 5890); as it is where there is no such form."""
+    try:
+        return text.encode("idna").decode()
+    except UnicodeError:
+        return text
+
+
+def _hostname(text):
+    """A name for EHLO and the greeting, which knows but ASCII (RFC 6531, section 3.7.1)."""
+    if not is_domain(text):
+        raise Wrong("a domain name such as yacht.example")
+    if not text.isascii():
+        raise Wrong(f"a domain name in ASCII: {in_ascii(text)}" if in_ascii(text).isascii() else
+                    "a domain name in ASCII")
+    return text
+
+
+def address_problem(text):
+    """What is expected instead of a text that is no mail address, or none that can stand in mail.cfg, '' if it will
+    do."""
+    try:
+        layout.quoted(str(parse_address(text)))
+    except ValueError as error:
+        return f"a mail address ({error})"
+    return ""
 
 
 def _count(text, most=""):
@@ -77,7 +112,6 @@ def _networks(text):
 
 def _hash(text):
     if text:
-        from amsmail.site.passwords import LOCK, can_verify, is_hash
         text, whole = text.removeprefix(LOCK), text
         if not is_hash(text):
             raise Wrong("a hash as `mailcfg password` makes it")
@@ -157,7 +191,6 @@ def _classes(text):
 
 
 def _windows(text):
-    from amsmail.site import windows
     try:
         problems = windows.parse(text).problems()
     except ValueError as error:
@@ -168,7 +201,6 @@ def _windows(text):
 
 
 def _budget(text):
-    from amsmail.site import budget
     try:
         return budget.parse(text)
     except ValueError as error:
@@ -194,11 +226,15 @@ def _probe(text):
     return text
 
 
+_A_PATH = "an absolute path of at most 1000 octets"
+
 CHECKS = {
     "schema": _schema,
     "domain": _matching(is_domain, "a domain name such as yacht.example"),
+    "hostname": _hostname,
     "host": _matching(lambda text: re.fullmatch(r"[A-Za-z0-9.:_-]*", text), "a host name or an IP address"),
-    "path": _matching(_is_path, "an absolute path of at most 1000 octets"),
+    "path": _matching(_is_path, _A_PATH),
+    "folder": _matching(_is_folder, _A_PATH),
     "word": _matching(lambda text: not re.search(r"\s", text), "one word"),
     "text": _matching(lambda text: not re.search(r"[\x00-\x1f]", text), "text without control characters"),
     "count": _count,
@@ -223,7 +259,7 @@ CHECKS = {
     "seconds": _seconds,
 }
 
-EXPECTED_MISSING = {
+_EXPECTED_MISSING = {
     "schema": f"schema = {SCHEMA} at the top of the file",
     "hostname": "this site's own name, such as mail.yacht.example",
     "postmaster": "the name of a box",
@@ -232,3 +268,8 @@ EXPECTED_MISSING = {
     "user": "the user name at the provider",
     "password": "the password at the provider",
 }
+
+
+def expected_missing(key):
+    """What is expected, in words, where a key must stand and does not."""
+    return _EXPECTED_MISSING.get(key, "a value")

@@ -126,12 +126,18 @@ class Delivery:
         """Makes sure that a sealed message for one destination is still there for resume() after a power cut."""
         durable.sync_directory(os.path.dirname(self._drafts[0].path))
 
-    def commit(self):
-        """Makes the sealed message count.  When it returns, the message survives a power cut."""
+    def commit(self, still=lambda: True):
+        """Makes the sealed message count, and gives True: then it survives a power cut.  `still()` is asked last of
+        all, when no other message to several destinations can come in between; where it says no, nothing is done, and
+        this gives False."""
         if self._record is None:
-            self._drafts[0].publish()
-            return
+            if still():
+                self._drafts[0].publish()
+                return True
+            return False
         with self._spool.lock("commits", wait=True):
+            if not still():
+                return False
             for source in self._plan:
                 os.stat(source)         # a clock that jumped may have made them look old, and so be swept
             try:
@@ -143,6 +149,7 @@ class Delivery:
                 _carry_out(self._spool, self._committed)
             except OSError:
                 pass        # it counts all the same, and recover() goes on with it
+            return True
 
     def abort(self):
         """Leaves nothing of the message behind, as far as the disk allows."""
@@ -170,23 +177,27 @@ def resume(spool, token):
         durable.sync_directory(folder)      # a killed program may have renamed it and not come to flushing that
 
 
-def recover(spool):
+def recover(spool, wait=False):
     """Completes the commits that a crash interrupted.  Every program calls it when it starts.
 
-    What cannot be completed now (a full disk, another program at it) stays for the next program.
+    What cannot be completed now (a full disk, or, unless it is to `wait`, another program at it) stays for the next
+    program.
     """
     try:
-        records = [name for name in os.listdir(os.path.join(spool.path, _COMMITS)) if name.endswith(".commit")]
-        if not records:
+        if not wait and not _records(spool):
             return
-        with spool.lock("commits"):
-            for name in records:
+        with spool.lock("commits", wait):
+            for name in _records(spool):
                 try:
                     _carry_out(spool, os.path.join(spool.path, _COMMITS, name))
                 except (OSError, ValueError):
                     continue        # one record must not stop the others
     except (OSError, Busy):
         pass
+
+
+def _records(spool):
+    return [name for name in os.listdir(os.path.join(spool.path, _COMMITS)) if name.endswith(".commit")]
 
 
 def _carry_out(spool, record):

@@ -12,7 +12,7 @@ def server_context(certificate, key):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(certificate, key, password="")      # else OpenSSL asks for one, at whatever terminal
     except (OSError, ssl.SSLError) as error:
         raise StreamError(f"certificate {certificate} and key {key} cannot be used: {error}") from error
     return context

@@ -1,5 +1,6 @@
 """How the programs of an operator end: the exit code, and what is told."""
 
+import io
 import os
 import signal
 import subprocess
@@ -10,11 +11,15 @@ import pytest
 from amsmail.program import configuring
 from amsmail.program.ending import ended
 from amsmail.program.options import UsageError
+from amsmail.site import config
 from amsmail.site.config_error import ConfigError
 from amsmail.store.spool import SpoolError
 from tests.mailcheck.sites import Site
 
 BIN = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "bin")
+# Runs a program of ours as its launcher does: the folder bin/, its name, its words.
+START = ("import os, runpy, sys\ndel sys.argv[0]\nfolder = sys.argv.pop(0)\n"
+         "runpy.run_path(os.path.join(folder, sys.argv[0]), run_name='__main__')")
 
 
 @pytest.mark.parametrize("error, code, told", [
@@ -51,9 +56,96 @@ def test_a_password_out_of_a_closed_stream(tmp_path):
     assert "Traceback" not in done.stderr and "1 to 1000 printable characters" in done.stderr
 
 
-def test_a_bug_is_not_hidden():
-    with pytest.raises(ZeroDivisionError):
-        ended("mailcheck", lambda: 1 / 0)
+@pytest.mark.parametrize("bug", [ZeroDivisionError(), ModuleNotFoundError("no module", name="amsmail.nonsense")])
+def test_a_bug_is_not_hidden(bug):
+    def action():
+        raise bug
+    with pytest.raises(type(bug)):
+        ended("mailcheck", action)
+
+
+def test_what_the_terminal_has_no_character_for(monkeypatch):
+    streams = [io.TextIOWrapper(io.BytesIO(), "latin-1") for _ in range(2)]
+    monkeypatch.setattr(sys, "stdout", streams[0])
+    monkeypatch.setattr(sys, "stderr", streams[1])
+
+    def action():
+        print("caf\xe9 \u03a9")
+        raise UsageError("found \u03a9")
+    assert ended("mailcfg", action) == 64
+    sys.stderr.flush()
+    assert streams[0].buffer.getvalue() == b"caf\xe9 \\u03a9\n" and b"found \\u03a9\n" in streams[1].buffer.getvalue()
+
+
+class TestStandardOutput:
+    @staticmethod
+    def run(program, *words, into="/dev/full"):
+        """A program of bin/ whose standard output goes there; '|' is a pipe that nobody reads."""
+        end, start = os.pipe() if into == "|" else (None, os.open(into, os.O_WRONLY))
+        if end is not None:
+            os.close(end)
+        try:
+            return subprocess.run([sys.executable, "-IS", "-c", START, BIN, program, *words], stdout=start,
+                                  stderr=subprocess.PIPE, text=True, timeout=60)
+        finally:
+            os.close(start)
+
+    @pytest.fixture
+    def site(self, tmp_path):
+        site = Site(tmp_path / "site")
+        site.configure()
+        return site
+
+    @pytest.mark.parametrize("words", [["amsd", "--help"], ["smtpd", "--version"], ["mailcfg", "--help"],
+                                       ["mailcheck", "--version"], ["mailcfg", "password", "--help"]])
+    @pytest.mark.parametrize("into, code, told", [
+        ("|", 0, ""), ("/dev/full", 75, "standard output cannot be written: No space left on device; what was done is "
+                       "done all the same\n")])
+    def test_of_whoever_asks_for_words(self, words, into, code, told):
+        done = self.run(*words, into=into)
+        assert (done.returncode, done.stderr) == (code, told)
+
+    @pytest.mark.parametrize("words", [["mailcfg", "check", "--file"], ["mailcfg", "site"], ["mailcheck", "--plan"]])
+    def test_that_is_full(self, site, words):
+        done = self.run(*words, *(["--config", site.path] if words[-1] == "site" else [site.path]))
+        assert done.returncode == 75 and done.stderr.startswith("standard output cannot be written: No space")
+
+    @pytest.mark.parametrize("into, code", [("|", 0), ("/dev/full", 75)])
+    def test_that_does_not_take_what_was_done(self, site, into, code):
+        done = self.run("mailcfg", "box", "add", "mate", "--password-generate", "--config", site.path, into=into)
+        assert done.returncode == code and "mate" in config.load(site.path).boxes
+        first, second, *more = done.stderr.splitlines()
+        assert first == f"{site.path}: box mate added"
+        assert second == "the password that was made up is lost: set another one"
+        assert len(more) == (code == 75)
+
+    def test_that_nobody_reads_hinders_no_mail(self, site):
+        """A box is renamed, which is told, before its mail moves."""
+        folder = os.path.join(site.spool.path, "boxes")
+        site.spool.box("captain").make()
+        with open(os.path.join(folder, "captain/new/1.M1R1.h"), "w", encoding="ascii") as f:
+            f.write("Subject: x\n\nHello.\n")
+        done = self.run("mailcfg", "box", "rename", "captain", "master", "--config", site.path, into="|")
+        assert done.returncode == 0 and os.listdir(os.path.join(folder, "master/new")) == ["1.M1R1.h"]
+
+    def test_of_a_disk_that_is_full(self, capfd):
+        """An error of the spool's is told as such."""
+        def action():
+            raise OSError(28, "No space left on device")
+        assert ended("mailcheck", action) == 75 and "[Errno 28]" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["mailcfg", "site", "--config"], ["mailcheck", "--plan"], ["amsd"],
+                                   ["mailtransportcfg", "relay", "--config"]])
+def test_a_library_that_is_not_there_is_named(tmp_path, words):
+    site = Site(tmp_path / "site")
+    site.configure()
+    program, *others = words
+    listens = ["--listen", "smtp=127.0.0.1:0"] if program == "amsd" else []
+    done = subprocess.run([sys.executable, "-IS", "-c", f"import sys\nsys.modules['configobj'] = None\n{START}", BIN,
+                           program, *listens, *others, site.path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 69 and done.stderr.startswith(f"{program}: the Python library configobj is missing: ")
+    assert done.stderr.count("\n") == 1 and "scripts/install" in done.stderr
 
 
 def test_ctrl_c_while_a_probe_waits(tmp_path):

@@ -32,7 +32,7 @@ class Terminal:
         index = self._screen.expect([pattern, pexpect.TIMEOUT, pexpect.EOF])
         before = self._screen.before
         self.said += before + (self._screen.after if index == 0 else "")
-        assert index == 0, f"{question}: never asked, after:\n{self.said}"
+        self._insist(index == 0, f"{question}: never asked")
         return before
 
     def answer(self, question, text):
@@ -56,6 +56,13 @@ class Terminal:
             os.sched_yield()
         self.send(key)
 
+    def _insist(self, is_so, words):
+        """Fails the test where something is not so; the program does not outlive that."""
+        if not is_so:
+            os.kill(self._process, signal.SIGKILL)
+            os.waitpid(self._process, 0)
+        assert is_so, f"{words}, after:\n{self.said}"
+
     def _state(self):
         """What the kernel says of the program: R is running."""
         with open(f"/proc/{self._process}/stat", encoding="ascii", errors="replace") as f:
@@ -65,7 +72,7 @@ class Terminal:
         """Waits for the program's end, and gives its exit code."""
         index = self._screen.expect([pexpect.EOF, pexpect.TIMEOUT])
         self.said += self._screen.before
-        assert index == 0, f"it did not end, after:\n{self.said}"
+        self._insist(index == 0, "it did not end")
         self._screen.close()
         return os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
 

@@ -3,11 +3,15 @@ crash left, what was imported, and a new box with the name of an old one."""
 
 import os
 import smtplib
+import threading
+import time
 
 import pytest
 
 from amsmail.program import boxes
 from amsmail.setup import boxmail
+from amsmail.store import durable
+from amsmail.store.delivery import Delivery
 from amsmail.store.dropbox import Draft, new_uid
 from amsmail.store.locks import Busy
 from amsmail.store.seen import Seen
@@ -20,6 +24,13 @@ __all__ = ["served"]       # a fixture
 @pytest.fixture
 def site(tmp_path, capsys, monkeypatch):
     return Site(tmp_path, capsys, monkeypatch)
+
+
+def until(what):
+    end = time.monotonic() + 30
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def journal(site, box):
@@ -117,6 +128,35 @@ class TestAnSmtpSessionThatBeganBefore:
         session.sendmail("agent@shore.example", ["cook@yacht.example", *others], MESSAGE.decode())
         assert (len(site.mail("chef")), site.mail("cook"), len(site.mail("captain"))) == (1, [], len(others))
 
+    def test_is_told_so_where_the_box_was_renamed_while_another_message_kept_it_waiting(self, site, session):
+        session.rcpt("captain@yacht.example")
+        assert session.docmd("DATA")[0] == 354
+        with site.spool.lock("commits"):
+            session.send(b"Subject: x\r\n\r\nHello.\r\n.\r\n")
+            until(lambda: any(name.endswith(".draft") and os.stat(site.spool.state("commits", name)).st_size
+                              for name in os.listdir(site.spool.state("commits", ""))))
+            renaming = threading.Thread(target=site.run, args=("box", "rename", "cook", "chef"))
+            renaming.start()
+            until(lambda: "chef" in site.path.read_text())
+        assert session.getreply()[0] == 451
+        renaming.join()
+        assert [site.mail(box) for box in ("chef", "cook", "captain")] == [[], [], []]
+
+    def test_has_delivered_into_the_renamed_box_where_it_was_first(self, site, session):
+        """Its message counts already, and lies in the way: renaming waits for it, and takes it along."""
+        commit = Delivery(site.spool, new_uid("yacht"), ["cook", "captain"], b"")
+        commit.write(MESSAGE)
+        commit.seal()
+        durable.publish(site.spool.state("commits", f"{commit.uid}.draft"),
+                        site.spool.state("commits", f"{commit.uid}.commit"))
+        lock = site.spool.lock("commits")
+        renaming = threading.Thread(target=site.run, args=("box", "rename", "cook", "chef"))
+        renaming.start()
+        until(lambda: "chef" in site.path.read_text())
+        lock.release()
+        renaming.join()
+        assert (len(site.mail("chef")), site.mail("cook"), len(site.mail("captain"))) == (1, [], 1)
+
     def test_is_told_so_where_the_box_is_gone(self, site, session):
         site.run("box", "delete", "cook")
         with pytest.raises(smtplib.SMTPDataError, match="451.*try again"):
@@ -163,6 +203,23 @@ class TestWhatWasImported:
         assert journal(site, "cook") == set()
 
 
+class TestABoxThatIsOneAllTheSame:
+    """Its deletion was taken back before mail.cfg was written, or somebody else made it anew."""
+
+    @pytest.mark.parametrize("what", ["keep", "remove"])
+    def test_has_its_mail_and_what_was_imported(self, site, capsys, what):
+        name = site.deliver("cook")
+        note(site, "cook", "a.1")
+        assert boxes.settle(site.path, "cook", what) == 0
+        assert (site.mail("cook"), journal(site, "cook"), capsys.readouterr().out) == ([name], {"a.1"}, "")
+
+    def test_gives_what_was_given(self, site):
+        """As where the cook is called chef now, and there is a new cook."""
+        name = site.deliver("cook")
+        boxes.settle(site.path, "cook", "give", "captain")
+        assert (site.mail("cook"), site.mail("captain")) == ([], [name])
+
+
 class TestANewBoxWithAnOldName:
     def test_has_its_mail_and_that_is_said(self, site):
         site.deliver("stoker")
@@ -176,7 +233,8 @@ class TestANewBoxWithAnOldName:
 
     def test_nor_of_a_box_that_came_to_nothing(self, site, capsys):
         site.deliver("stoker")
-        assert boxes.tell_of_earlier(site.path, "stoker") == 0 and not capsys.readouterr().out
+        boxes.tell_of_earlier(site.path, "stoker")
+        assert not capsys.readouterr().out
 
     def test_a_box_that_is_renamed_to_it(self, site):
         site.deliver("chef")

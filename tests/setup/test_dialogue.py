@@ -3,18 +3,19 @@
 import io
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
 import pexpect
 import pytest
-from configobj import ConfigObj
 
 from amsmail.program import dialogues, mailcfg_dialogue
-from amsmail.setup.ask import onboard
+from amsmail.program.nouns import STDIN
+from amsmail.setup.ask import newsite, onboard
 from amsmail.setup.ask.dialogue import Back, Dialogue, Left
 from amsmail.setup.ask.forms import FORMS, Form, Question
-from amsmail.site import accounts, config, config_file, passwords, routing
+from amsmail.site import accounts, config, config_file, draft as drafts, passwords, routing, spec
 from amsmail.site.draft import Draft
 from amsmail.store.locks import Lock
 from amsmail.store.spool import Spool
@@ -66,13 +67,16 @@ SETUP = [
 
 
 class Person:
-    """Somebody at a terminal of 80 columns, who runs `mailcfg PATH`."""
+    """Somebody at a terminal of 80 columns, who runs `mailcfg PATH`; standard output goes `into` a file, if one is
+    named."""
 
-    def __init__(self, path, *words):
+    def __init__(self, path, *words, into=""):
+        command = [sys.executable, str(CHECKOUT / "bin/mailcfg"), str(path), *words]
+        first, *others = ["sh", "-c", 'exec "$@" > "$0"', str(into), *command] if into else command
         environment = {**os.environ, "PYTHONPATH": ":".join(sys.path), "PYTHONIOENCODING": "utf-8"}
         self.screen = io.StringIO()
-        self._child = pexpect.spawn(sys.executable, [str(CHECKOUT / "bin/mailcfg"), str(path), *words], timeout=30,
-                                    encoding="utf-8", codec_errors="replace", dimensions=(24, 80), env=environment)
+        self._child = pexpect.spawn(first, others, timeout=30, encoding="utf-8", codec_errors="replace",
+                                    dimensions=(24, 80), env=environment)
         self._child.logfile_read = self.screen
         self._child.delaybeforesend = None
 
@@ -157,7 +161,7 @@ class TestFirstSetUp:
 
 
 def test_a_new_site_is_told_of_what_an_earlier_one_left(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(mailcfg_dialogue, "DEFAULT_SPOOL", str(tmp_path / "spool"))
+    monkeypatch.setattr(newsite, "DEFAULT_SPOOL", str(tmp_path / "spool"))
     spool = Spool(str(tmp_path / "spool"), "h")
     for box in "captain", "stoker":
         spool.box(box).make()
@@ -266,6 +270,48 @@ class TestMenu:
                     ("A password for mate", "none"), *WRITE)
         for words in ("moved into box chef.", "moved into box master.", "boxes/mate holds 1 message of an earlier box"):
             assert words in said
+
+    @pytest.mark.parametrize("becomes", ["remove", "keep"])
+    def test_a_box_that_is_deleted_and_added_keeps_its_mail(self, path, tmp_path, becomes):
+        name = self.letter(tmp_path, "cook")
+        said = menu(path, ("What now", "delete a b"), ("Which box", "cook"), ("What becomes", becomes),
+                    ("What now", "add a b"), ("The box's name", "cook"), ("Addresses", ""),
+                    ("A password for cook", "none"), *WRITE)
+        assert os.listdir(tmp_path / "spool/boxes/cook/new") == [name]
+        assert "boxes/cook holds 1 message of an earlier box" in said
+        assert "removed" not in said.partition("Written")[2] and "adopt" not in said.partition("Written")[2]
+
+    def test_a_box_with_the_name_of_a_renamed_one_has_none_of_its_mail(self, path, tmp_path):
+        name = self.letter(tmp_path, "cook")
+        said = menu(path, ("What now", "rename"), ("Which box", "cook"), ("The box's name", "chef"),
+                    ("What now", "add a b"), ("The box's name", "cook"), ("Addresses", "mess"),
+                    ("A password for cook", "none"), *WRITE)
+        assert os.listdir(tmp_path / "spool/boxes/chef/new") == [name]
+        assert "moved into box chef." in said and "boxes/cook" not in said
+
+    @pytest.mark.parametrize("first, second, left", [
+        ("remove", "keep", True), ("keep", "remove", False), ("remove", "remove", False)])
+    def test_the_last_word_about_a_box_counts(self, path, tmp_path, first, second, left):
+        name = self.letter(tmp_path, "cook")
+        menu(path, ("What now", "delete a b"), ("Which box", "cook"), ("What becomes", first),
+             ("What now", "add a b"), ("The box's name", "cook"), ("Addresses", ""), ("A password for cook", "none"),
+             ("What now", "delete a b"), ("Which box", "cook"), ("What becomes", second), *WRITE)
+        assert os.listdir(tmp_path / "spool/boxes/cook/new") == [name] * left
+
+    def test_a_later_word_about_a_name_is_none_about_the_mail_of_a_renamed_box(self, path, tmp_path):
+        name = self.letter(tmp_path, "cook")
+        menu(path, ("What now", "rename"), ("Which box", "cook"), ("The box's name", "chef"),
+             ("What now", "add a b"), ("The box's name", "cook"), ("Addresses", "mess"),
+             ("A password for cook", "none"),
+             ("What now", "delete a b"), ("Which box", "cook"), ("What becomes", "remove"), *WRITE)
+        assert os.listdir(tmp_path / "spool/boxes/chef/new") == [name]
+
+    @staticmethod
+    def letter(folder, box):
+        """The name of a message in a drop box."""
+        Spool(str(folder / "spool"), "h").tidy(["captain", "cook"])
+        (folder / f"spool/boxes/{box}/new/1.M1R1.h").write_text("Subject: x\n\nHello.\n")
+        return "1.M1R1.h"
 
     def test_what_was_forgotten_moves_no_mail(self, path, tmp_path):
         spool = Spool(str(tmp_path / "spool"), "h")
@@ -438,7 +484,19 @@ class TestTwoPeople:
         other.answer(*WRITE, ("Write this?", "y"))
         assert other.end() == 0 and "addresses = mess" in path.read_text()
 
-    def test_while_the_other_writes(self, path):
+    def test_a_box_that_the_other_deletes(self, path):
+        """What was said of it would make a box anew: that is said, and the person decides."""
+        person = Person(path).answer(("What now", "rename"), ("Which box", "cook"), ("The box's name", "chef"))
+        other = Draft(path)
+        other.drop(("boxes", "cook"))
+        other.save()
+        person.answer(*WRITE).see("box cook was deleted by somebody else: this makes a new one, chef, of nothing but "
+                                  "what you said")
+        person.answer(("Write this?", "n"), ("Forget all", "y"), ("What now", ""))
+        assert person.end() == 0 and list(config.load(path).boxes) == ["captain"]
+
+    def test_while_the_other_writes(self, path, monkeypatch):
+        monkeypatch.setattr(drafts, "_PATIENCE", 0.1)
         person = Person(path).answer(("What now", "5"), ("The domain", "fleet.example"), ("Do other people", ""))
         with Lock(str(path) + ".lock"):
             person.answer(*WRITE).see("somebody else is writing it right now")
@@ -480,17 +538,42 @@ class TestAPasswordThatIsTyped:
             person._child.sendline(line)
 
     def test_is_asked_for_until_it_is_one_and_twice_the_same(self, person):
-        self.type(person, ("Password:", ""), ("Expected 1 to 1000 printable characters. Password:", "good"),
-                  ("Again:", "bad"), ("The two differ. Once more: Password:", "good"), ("Again:", "good"))
+        self.type(person, ("Password (not shown):", ""),
+                  ("Expected 1 to 1000 printable characters. Password (not shown):", "x" * 1001),
+                  ("Expected 1 to 1000 printable characters. Password (not shown):", "good"), ("Once more:", "bad"),
+                  ("The two differ. Password (not shown):", "good"), ("Once more:", "good"))
         assert person.end() == 0
         assert passwords.verify("good", person.lines[-2]) and "good" not in person.screen.getvalue()
 
-    def test_the_end_of_input(self, person):
-        self.type(person, ("Password:", "good"))
-        person.see("Again:")
-        person.press("Ctrl-D")
+    @pytest.mark.parametrize("key", ["Ctrl-C", "Ctrl-D"])
+    def test_that_does_not_come(self, person, key):
+        self.type(person, ("Password (not shown):", "good"))
+        person.see("Once more:")
+        person.press(key)
         assert person.end() == 64
-        assert "no password came, in UTF-8; nothing was changed" in person.screen.getvalue()
+        assert "no password came; nothing was changed" in person.screen.getvalue()
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+    def test_shows_again_what_is_typed_when_the_program_is_ended(self, number):
+        """To the shell that it was started from."""
+        script = """sh -c 'echo "process $$."; exec "$@"' sh "$@"; echo code $?; stty"""
+        shell = pexpect.spawn("sh", ["-c", script, "sh", sys.executable, str(CHECKOUT / "bin/mailcfg"), "password"],
+                              timeout=30, encoding="utf-8")
+        shell.expect(r"process (\d+)\.")
+        process = int(shell.match[1])
+        shell.expect("Password .not shown.: ")
+        assert not shell.getecho()
+        os.kill(process, number)
+        shell.expect(pexpect.EOF)
+        assert f"code {128 + number}" in shell.before and "-echo " not in shell.before.replace("\r\n", " ")
+        shell.close()
+
+    def test_alone_is_on_standard_output(self, path):
+        """So that a script can keep its hash; what is asked and what is wrong is for the person."""
+        hashed = path.with_name("hash")
+        person = Person("password", into=hashed)
+        self.type(person, ("Password (not shown):", ""), ("Expected 1 to", "good"), ("Once more:", "good"))
+        assert person.end() == 0 and passwords.verify("good", hashed.read_text().strip())
 
 
 # The dialogue by itself
@@ -526,11 +609,84 @@ def test_steps_go_back_one_by_one(path):
     assert asked == ["a", "b", "a", "b", "c"] and draft.names("boxes")[2:] == ["a3", "b4", "c5"]
 
 
+def test_what_was_to_be_done_goes_with_what_was_said(path):
+    """Going back forgets what the step would have done after the writing, and nothing else."""
+    talk, draft, done = talking()[0], Draft(path), []
+    answers = iter(["on", "on", "back", "on", "on"])
+
+    def step(name):
+        def ask():
+            talk.after(lambda: done.append(name))
+            if next(answers) == "back":
+                raise Back
+        return ask
+    talk.after(lambda: done.append("before"))
+    talk.steps(draft, step("a"), step("b"), step("c"))
+    talk.do_the_rest()
+    assert done == ["before", "a", "b", "c"]
+    mark = talk.mark(draft)
+    talk.after(lambda: done.append("d"))
+    talk.undo(draft, mark)
+    talk.do_the_rest()
+    assert "d" not in done
+    talk.undo_all(draft)
+    done.clear()
+    assert talk.do_the_rest() == 0 and not done
+
+
+def test_a_new_site_from_the_beginning_does_nothing_twice(tmp_path):
+    """What is to be done after the writing is that of the last time."""
+    talk, _ = talking("<", "", "", "")
+    told = []
+
+    def ask(talk, draft):
+        talk.after(lambda: told.append("told"))
+        talk.text("The domain", "yacht.example")
+        draft.set(("site", "hostname"), "mail.yacht.example")
+        draft.set(("site", "postmaster"), "captain")
+        draft.add(("domains", "yacht.example"))
+        draft.add(("boxes", "captain"))
+    assert dialogues.first_dialogue("", ask, Draft(tmp_path / "mail.cfg", ["schema = 1"]), "", talk) == 0
+    assert told == ["told"]
+
+
+def test_a_first_thought_gives_way_to_a_later_one_that_was_not_taken_back(path):
+    talk, draft, done = talking()[0], Draft(path), []
+    talk.after(lambda: done.append("moved"), about="cook")
+    talk.after(lambda: done.append("removed"), about="cook", stands=False)
+    mark = talk.mark(draft)
+    talk.after(lambda: done.append("kept"), about="cook", stands=False)
+    talk.after(lambda: done.append("other"), about="captain", stands=False)
+    talk.do_the_rest()
+    assert done == ["moved", "kept", "other"]
+    done.clear()
+    talk.undo(draft, mark)
+    talk.do_the_rest()
+    assert done == ["moved", "removed"]
+
+
+def test_the_worst_of_what_was_to_be_done_is_the_exit_code(path):
+    talk, _ = talking()
+    for code in None, 75, 0:
+        talk.after(lambda code=code: code)
+    assert talk.do_the_rest() == 75
+
+
 def test_what_an_answer_leaves_no_use_for_goes(path):
     edit(path, {("links", "gsm", "type"): "ppp", ("links", "gsm", "entry"): "x"})
     draft, (talk, _) = Draft(path), talking("always")
     talk.fill(FORMS["link"], draft, "gsm", only=("type",))
     assert draft.value(("links", "gsm", "entry"), None) is None and draft.value(("links", "gsm", "type")) == "always"
+
+
+@pytest.mark.parametrize("answer, kept", [("", "echo secret"), ("pass show gsm", "pass show gsm"), ("-", "")])
+def test_a_command_that_may_hold_a_password_is_not_shown(path, answer, kept):
+    edit(path, {("links", "gsm", "type"): "modemmanager", ("links", "gsm", "entry"): "0",
+                ("links", "gsm", "password_command"): "echo secret"})
+    draft, (talk, out) = Draft(path), talking(answer)
+    talk.fill(FORMS["link"], draft, "gsm", only=("password_command",))
+    assert draft.value(("links", "gsm", "password_command")) == kept
+    assert "[(not shown)]" in out.getvalue() and "secret" not in out.getvalue()
 
 
 def test_a_secret_is_kept_taken_away_or_explained():
@@ -625,20 +781,15 @@ def test_the_networks_that_this_machine_is_in(tmp_path):
 
 # The table of questions
 
-def spec():
-    return ConfigObj(config_file._SPEC, list_values=False, interpolation=False, _inspec=True)
-
-
 def test_each_key_of_mail_cfg_has_a_question_and_each_question_a_key():
-    sections = spec()
+    sections = spec.read()
     assert {form.section for form in FORMS.values()} == set(sections.sections)
     for form in FORMS.values():
         keys = sections[form.section]["__many__"] if form.has_names else sections[form.section]
         assert {question.key for question in form.questions} == set(keys.scalars), form.noun
         for question in form.questions:
             default = re.search(r'default="([^"]*)"', keys[question.key])
-            assert question.default in ("", default and default[1]), question.key
-            assert form.noun == "site" or not default or question.default == default[1], question.key
+            assert question.default == (default[1] if default else ""), question.key
             for value, _ in question.choices:
                 assert config_file.expected(form.keys("x", question.key), value) == "", value
             assert len(question.text) < 78 and len(question.hint) < 160
@@ -650,10 +801,6 @@ def test_each_option_is_an_option_of_one_of_the_scripts():
     for module in mailcfg_commands, mailcheckcfg_commands, mailtransportcfg_commands:
         nouns.update(module.NOUNS)
     for form in FORMS.values():
-        (noun,) = [noun for noun in nouns.values() if noun.form.noun == form.noun]
-        assert {question.key for question in noun.form.questions} == {question.key for question in form.questions}
-
-
-def test_each_entry_of_the_menu_was_tried():
-    """Those above, by their numbers."""
-    assert len(mailcfg_dialogue._ENTRIES) == 11
+        taken = set().union(*(verb.takes(form) for verb in nouns[form.noun].all_verbs.values()))
+        assert {question.option for question in form.questions if not question.is_secret} <= taken
+        assert any(question.is_secret for question in form.questions) == (STDIN in taken)

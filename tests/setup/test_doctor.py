@@ -11,7 +11,7 @@ import pytest
 from amsmail.setup.doctor import checkup
 from tests.real.process import public_folder
 
-from .doctor import Owned, levels
+from .doctor import Owned, as_root, as_user, levels
 from .test_doctor_calls import machine
 
 CHECKOUT = pathlib.Path(__file__).parents[2]
@@ -52,8 +52,22 @@ def test_a_check_that_fails_leaves_the_others(site, tmp_path):
     os.unlink(folder)
     os.rename(folder + "-", folder)
     (failed,) = [each for each in findings if "cannot be looked at" in each.found]
-    assert failed.level == "note" and "Not a directory" in failed.found
+    assert failed.level == "note" and failed.remedy.startswith("mend that")
+    assert failed.found.startswith("what was left lying in the spool: this cannot be looked at: [Errno 20] Not a dir")
     assert any("not on line" in each.found for each in findings)
+
+
+def test_what_only_root_may_look_at_is_left_to_root(site, tmp_path):
+    world = site.world(proc=machine(tmp_path / "proc"))
+    folder = os.path.join(site.spool.path, "queue", "new")
+    as_root("take a folder from a user")
+    os.chown(folder, 0, 0)
+    try:
+        findings = as_user(site.user, lambda: checkup.check(site.site, world))
+    finally:
+        os.chown(folder, site.user.pw_uid, site.user.pw_gid)
+    (failed,) = [each for each in findings if "this cannot be looked at" in each.found]
+    assert failed.remedy == "run this as root" and "Permission denied" in failed.found
 
 
 def test_what_is_printed(site):
@@ -87,6 +101,14 @@ def test_mail_cfg_alone(site):
     assert done.stdout.splitlines()[0].startswith("fine: 2 boxes,") and "spool" not in done.stdout
 
 
+def test_mail_cfg_alone_needs_no_dns(site):
+    """Which takes longer to import than all the rest."""
+    code = "import sys; from amsmail.program import mailcfg; mailcfg.main(sys.argv[1:]); print('dns' in sys.modules)"
+    words = [sys.executable, "-c", code, "check", "--file", site.path]
+    done = subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True)
+    assert done.stdout.splitlines()[0].startswith("fine: 2 boxes,") and done.stdout.endswith("\nFalse\n"), done
+
+
 def test_json(site):
     done = mailcfg("--json", site.path)
     found = json.loads(done.stdout)
@@ -106,7 +128,10 @@ class TestWrong:
         done = mailcfg(wrong)
         assert done.returncode == 78
         assert "no such key" in done.stderr and len(done.stderr.splitlines()) == 1
-        assert "mailcheck" in done.stdout and done.stdout.splitlines()[-1].endswith(" fine")
+        assert "mailcheck" in done.stdout
+        # It counts with what is wrong on the machine.
+        *found, count = [line for line in done.stdout.splitlines() if not line.startswith("      ")]
+        assert count.startswith(f"{1 + sum(line.startswith('wrong: ') for line in found)} wrong, ")
 
     def test_mail_cfg_alone(self, wrong):
         done = mailcfg("--file", wrong)

@@ -9,8 +9,8 @@ import dns.resolver
 import dns.rrset
 import pytest
 
+from amsmail.setup import exchangers
 from amsmail.setup.doctor import network
-from amsmail.transport import reach
 from tests.real.process import free_port, public_folder
 
 from .doctor import Owned, levels, only
@@ -160,17 +160,6 @@ class TestProviders:
         assert [each.level for each in findings if "stays on board" in each.found] == ["note"]
 
 
-    def test_the_first_address_that_takes_us_will_do(self, listening):
-        with reach.connected(["127.0.0.9", "127.0.0.1", "127.0.0.8"], listening, 2) as connection:
-            assert connection.getpeername()[0] == "127.0.0.1"
-
-    @pytest.mark.parametrize("found, why", [(["127.0.0.9", "127.0.0.8"], "Connection refused"),
-                                            ([], "it has no address")])
-    def test_none_takes_us(self, listening, found, why):
-        with pytest.raises(reach.Unreached, match=why):
-            reach.connected(found, listening, 2)
-
-
 class TestDomains:
     """What the last Findings say: those about domains."""
 
@@ -204,16 +193,21 @@ class TestDomains:
 
             def resolver():
                 found = dns.resolver.Resolver(configure=False)
-                found.nameservers, found.port = ["127.0.0.1"], silent.getsockname()[1]
+                found.nameservers, found.port, found.lifetime = ["127.0.0.1"], silent.getsockname()[1], 0.2
                 return found
             site.configure(links={"ashore": {"type": "always"}}, relay={}, accounts={},
                            domains={"yacht.example": {}, "here.example": {}})
-            findings = site.found(network.network, resolver=resolver, patience=0.2)
+            findings = site.found(network.network, resolver=resolver)
         assert "no name server answers" in findings[-1].found and len(findings) == 3
 
     def test_a_name_server_that_fails(self, site, name_server):
         finding = found(site, name_server, domains=["broken.example"])[-1]
         assert finding.level == "note" and "the MX of broken.example cannot be looked up" in finding.found
+
+    def test_the_systems_name_servers_are_asked_by_default(self, site, name_server, monkeypatch):
+        monkeypatch.setattr(exchangers, "system_resolver", name_server.resolver)
+        site.configure(links={"ashore": {"type": "always"}}, relay={}, accounts={}, domains={"yacht.example": {}})
+        assert "goes to mx.provider.example" in site.found(network.network)[-1].found
 
     def test_a_machine_without_name_servers(self, site, tmp_path):
         site.configure(links={"ashore": {"type": "always"}}, relay={}, accounts={}, domains={"yacht.example": {}})

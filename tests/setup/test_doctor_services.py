@@ -307,6 +307,23 @@ def test_amsd(machine_):
         assert "both have an entry" in only(machine_.found(), "wrong").found
 
 
+@pytest.mark.parametrize("addresses, meets", [("tcp", True), ("tcp4", True), ("tcp6", False)])
+def test_two_super_servers_for_one_port_and_the_same_addresses(machine_, addresses, meets):
+    port = machine_.ports["smtp"]
+    machine_.put_inetd([f"{port} stream {addresses} nowait root /usr/sbin/tcpd /sbin/smtpd"])
+    (machine_.root / "etc/xinetd.d").mkdir()
+    (machine_.root / "etc/xinetd.d/mail").write_text(
+        f"service mail\n{{\n\tport = {port}\n\tserver = /sbin/smtpd\n\tflags = IPv4\n}}\n")
+    told = f"inetd and xinetd both have an entry for port {port}"
+    assert any(told in each.found for each in machine_.found()) == meets
+
+
+def test_an_entry_for_ipv6_alone_is_tried_there(machine_):
+    machine_.put_inetd([machine_.lines()[0].replace("127.0.0.1:", "").replace(" tcp ", " tcp6 ")])
+    with another_program(machine_.ports["smtp"]):       # at 127.0.0.1
+        assert "inetd does not run" in only(machine_.found(), "wrong").found
+
+
 def test_amsd_of_another_site_is_passed_over(machine_, tmp_path):
     with amsd(machine_.installation, "smtp"):
         site = config.load(str(machine_.installation.config))

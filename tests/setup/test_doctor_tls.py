@@ -1,5 +1,6 @@
 """mailcfg check: the certificate, with real ones."""
 
+import os
 import subprocess
 import time
 import types
@@ -32,6 +33,12 @@ def folder(tmp_path_factory):
     openssl(folder, "req", "-x509", "-key", "other.pem", "-subj", "/CN=authority", "-days", "30", "-out", "ca.pem")
     openssl(folder, "x509", "-req", "-in", "request", "-CA", "ca.pem", "-CAkey", "other.pem", "-CAcreateserial",
             "-days", "30", "-out", "signed.pem")
+    openssl(folder, "ec", "-in", "key.pem", "-aes128", "-passout", "pass:secret", "-out", "locked.pem")
+    openssl(folder, "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024", "-out", "short.pem")
+    openssl(folder, "req", "-x509", "-key", "short.pem", "-subj", "/CN=x", "-out", "weak.pem")
+    (folder / "text.pem").write_text("of a person\n")
+    os.mkfifo(folder / "fifo.pem")
+    (folder / "zero.pem").symlink_to("/dev/zero")
     return folder
 
 
@@ -81,3 +88,30 @@ def test_one_that_does_not_name_the_host(folder):
 
 def test_one_that_mail_programs_refuse(folder):
     assert "would refuse" in only(found(folder, "client"), "wrong").found
+
+
+@pytest.mark.parametrize("certificate, key, words", [
+    ("good", "key", ""),
+    ("signed", "key", ""),
+    ("good", "other", "{key} is not the key made with the certificate {certificate}"),
+    ("good", "short", "{key} is not the key made with the certificate {certificate}"),       # of another kind
+    ("text", "key", "{certificate} holds no certificate in PEM"),
+    ("key", "key", "{certificate} holds no certificate in PEM"),
+    ("good", "text", "{key} holds no key in PEM that can be used without a password"),
+    ("good", "locked", "{key} holds no key in PEM that can be used without a password"),
+    ("weak", "short", "OpenSSL refuses {certificate} with {key}: EE_KEY_TOO_SMALL"),
+    ("nosuch", "key", "{certificate} cannot be read: No such file or directory"),
+    ("good", "nosuch", "{key} cannot be read: No such file or directory"),
+    ("fifo", "key", "{certificate} is no regular file"),
+    ("good", "fifo", "{key} is no regular file"),
+    ("zero", "key", "{certificate} is no regular file"),
+])
+def test_what_is_wrong_with_the_two_files_is_said_of_the_one_that_it_is(folder, certificate, key, words):
+    paths = {"certificate": str(folder / f"{certificate}.pem"), "key": str(folder / f"{key}.pem")}
+    said = f"TLS cannot be offered: {words.format(**paths)}" if words else ""
+    assert tls.problem(**paths) == said
+    assert [each.found for each in found(folder, certificate, key) if each.level == "wrong"] == [said] * bool(words)
+
+
+def test_one_that_mail_programs_refuse_is_a_problem(folder):
+    assert "would refuse the certificate" in tls.problem(str(folder / "client.pem"), str(folder / "key.pem"))

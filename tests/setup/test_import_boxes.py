@@ -10,7 +10,7 @@ from passlib import hash as hashes
 
 from amsmail.setup.imports.boxes import dovecot, htpasswd, passwd, table
 from amsmail.site import config, passwords
-from tests.site.changes import edit
+from tests.site.changes import edit, is_sound
 
 SHA512 = hashes.sha512_crypt.using(rounds=1000).hash("secret")
 SHA256 = hashes.sha256_crypt.using(rounds=1000).hash("secret")
@@ -96,6 +96,13 @@ def test_a_table_without_names_of_columns_brings_nothing(text):
     assert "secret" not in repr(imported.left_out)
 
 
+@pytest.mark.parametrize("row", ["secret", "secret,", "secret,  "])
+def test_a_row_that_names_no_box_is_told_and_the_others_count(row):
+    imported = table(f"password,box\n{row}\nof-ben,ben\n")
+    assert list(found(imported)) == ["ben"]
+    assert imported.left_out == [(2, "the line", "it names no box")]
+
+
 def test_a_broken_table_is_read_up_to_the_break():
     imported = table('box,password\nann,secret\nbob,"sec"ret\n')
     assert list(found(imported)) == ["ann"] and "secret" not in repr(imported.left_out)
@@ -114,9 +121,9 @@ def test_names_that_a_box_cannot_have():
 @given(st.text(st.sampled_from("ab:$6{}!*x1,;\"'\n@# é"), max_size=60))
 def test_no_text_breaks_them(text):
     for read in passwd, dovecot, htpasswd, table:
-        read(text)
-    passwd("ann:x:1000:1000::/:/bin/sh", f"ann:{text}")
-    table("box,hash,addresses\n" + text)
+        assert is_sound(read(text))
+    assert is_sound(passwd("ann:x:1000:1000::/:/bin/sh", f"ann:{text}"))
+    assert is_sound(table("box,hash,addresses\n" + text))
 
 
 def test_mail_cfg_takes_what_was_imported(tmp_path):
@@ -131,12 +138,12 @@ def test_mail_cfg_takes_what_was_imported(tmp_path):
     edit(path, table("box,password,addresses\ncook,x,galley cook@yacht.example").changes)
     imported = fetchmailrc("poll h.example proto imap user ' j #\"' pass 'a # \"b' is ann here keep folder A, 'B b'")
     edit(path, imported.changes)
-    taken = imported.accounts()
+    taken = imported.names()
     imported = getmailrc("[retriever]\ntype = MultidropIMAPSSLRetriever\nserver = h.example\nusername = j\n"
                          "password = %\nenvelope_recipient = Delivered-To:1\nmove_on_delete = Old\n"
                          "[options]\ndelete_after = 3", taken)
     edit(path, imported.changes)
-    taken += imported.accounts()
+    taken += imported.names()
     edit(path, mpoprc("account J\nhost 127.0.0.1\nport 110\nuser j\npassword \"\"q\"\"\n"
                       "delivery maildir /home/bob/Mail", taken).changes)
     site = config.load(str(path))

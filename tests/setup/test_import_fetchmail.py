@@ -6,13 +6,14 @@ import re
 import subprocess
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from amsmail.setup.imports import fetchmail, fetchmail_grammar
 from amsmail.setup.imports.accounts import fetchmailrc
 from amsmail.setup.imports.fetchmail_grammar import parse
 from tests.real.packages import environment, tree
+from tests.site.changes import is_sound
 
 # What fetchmail accepts; each is given to it too.
 READ = {
@@ -232,7 +233,7 @@ def test_an_account(text):
 def test_what_differs_is_told(text, what):
     imported = fetchmailrc(text)
     assert told(imported, what)
-    assert "j" in imported.accounts()
+    assert "j" in imported.names()
 
 
 @pytest.mark.parametrize("text", [
@@ -241,7 +242,7 @@ def test_what_differs_is_told(text, what):
     'poll h.example proto imap plugin "ssh %h" user j pass s', "poll h.example proto pop2 user j pass s"])
 def test_an_account_that_would_be_another_one_here_is_left_out(text):
     imported = fetchmailrc(text)
-    assert imported.accounts() == []
+    assert imported.names() == []
     assert any("not taken over" in why for _, _, why in imported.left_out)
 
 
@@ -258,7 +259,7 @@ def test_what_only_a_person_can_say_is_wanted(text, key):
 
 def test_each_folder_is_an_account():
     imported = fetchmailrc("poll h.example proto imap user j pass s is a ssl folder INBOX, 'Old mail'", taken=["j"])
-    folders = {name: values(imported, name)["folder"] for name in imported.accounts()}
+    folders = {name: values(imported, name)["folder"] for name in imported.names()}
     assert folders == {"j-2": "INBOX", "j-3": "Old mail"}
 
 
@@ -283,7 +284,7 @@ def test_a_list_shows_no_secret():
 def test_an_error_in_the_defaults_spoils_all(text):
     """`keep` may stand there: without it all mail would be deleted at the provider."""
     imported = fetchmailrc(text)
-    assert imported.accounts() == [] and "all servers" in imported.left_out[0][2]
+    assert imported.names() == [] and "all servers" in imported.left_out[0][2]
 
 
 @pytest.mark.parametrize("how", ["proto apop", "proto pop3 auth cram-md5"])
@@ -292,9 +293,15 @@ def test_a_password_that_fetchmail_did_not_send_is_not_sent_in_clear(how):
     assert values(imported, "j")["tls"] == "starttls" and told(imported, how.split()[-1])
 
 
+def test_a_password_in_another_character_set_is_wanted():
+    imported = fetchmailrc("poll a.example proto pop3 user j pass 'caf\\xe9' is a ssl")
+    assert told(imported, "account j: password = a value that is not shown here") == ["is no UTF-8 text"]
+    assert imported.wanted == {("accounts", "j", "password"): "the password at the provider"}
+
+
 def test_what_stands_behind_an_error_is_taken_from_the_next_poll_on():
     imported = fetchmailrc("poll a.example user x frob 1 keep\npoll b.example proto pop3 user y pass z is b ssl")
-    assert imported.accounts() == ["y"]
+    assert imported.names() == ["y"]
     assert imported.left_out[0][0] == 1
 
 
@@ -302,5 +309,6 @@ def test_what_stands_behind_an_error_is_taken_from_the_next_poll_on():
 @given(st.lists(st.sampled_from(["poll", "a.example", "user", "pass", "is", "here", "there", "=", "keep", "no", "ssl",
                                  "folder", "5", '"q"', "set", "defaults", "envelope", "\n", "#", "'", "proto", "pop3",
                                  "skip", "antispam", "*", ",", "auth", "via", os.sep]), max_size=30))
+@example(["set", "syslog", "\n", "poll"])
 def test_no_text_breaks_it(words):
-    fetchmailrc(" ".join(words))
+    assert is_sound(fetchmailrc(" ".join(words)))

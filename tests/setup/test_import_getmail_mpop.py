@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from amsmail.setup.imports.accounts import getmailrc, mpoprc
 from tests.real.packages import environment, tree
+from tests.site.changes import is_sound
 
 DIGEST = ":".join(["AB"] * 32)
 
@@ -117,7 +118,7 @@ def test_what_differs_from_getmail_is_told(text, what):
     "", "[options]\ndelete = 1", "server = x", "[retriever]\npassword secret\n", getmail(POP3 + "\npassword = secret")])
 def test_what_getmail_does_otherwise_brings_no_account(text):
     imported = getmailrc(text)
-    assert imported.accounts() == [] and imported.left_out
+    assert imported.names() == [] and imported.left_out
     assert "secret" not in repr(imported.left_out)
 
 
@@ -183,7 +184,7 @@ account default : freemail
 @pytest.mark.parametrize("text, accounts", MPOP.values(), ids=MPOP)
 def test_an_mpoprc(text, accounts):
     imported = mpoprc(text)
-    assert {name: values(imported, name) for name in imported.accounts()} == accounts
+    assert {name: values(imported, name) for name in imported.names()} == accounts
     assert imported.wanted == {}
 
 
@@ -232,13 +233,13 @@ BASE = "account a\nhost h.example\nuser u\npassword p\ntls on\ndelivery mbox /va
 def test_what_differs_from_mpop_is_told(line):
     imported = mpoprc(BASE + line)
     assert told(imported, "ca_file" if "trust" in line else line.partition(" ")[0])
-    assert imported.accounts() == ["a"] and "secret" not in repr(imported.left_out)
+    assert imported.names() == ["a"] and "secret" not in repr(imported.left_out)
 
 
 @pytest.mark.parametrize("line", ["proxy_host localhost", "socket /x", "auth gssapi", "auth xoauth2", "auth external"])
 def test_what_mpop_does_otherwise_brings_no_account(line):
     imported = mpoprc(BASE + line)
-    assert imported.accounts() == [] and told(imported, line)
+    assert imported.names() == [] and told(imported, line)
 
 
 def test_a_password_that_mpop_asks_a_command_for_is_wanted():
@@ -249,7 +250,5 @@ def test_a_password_that_mpop_asks_a_command_for_is_wanted():
 
 @given(st.text(st.sampled_from("abc = :\"'#[]()\n\t1,"), max_size=80))
 def test_no_text_breaks_them(text):
-    mpoprc(text)
-    mpoprc(f"account a\n{text}")
-    getmailrc(text)
-    getmailrc(f"[retriever]\ntype = SimpleIMAPSSLRetriever\n{text}")
+    assert is_sound(mpoprc(text)) and is_sound(mpoprc(f"account a\n{text}"))
+    assert is_sound(getmailrc(text)) and is_sound(getmailrc(f"[retriever]\ntype = SimpleIMAPSSLRetriever\n{text}"))

@@ -13,11 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from amsmail.program import mailcfg
 from amsmail.program.serve import Server
 from amsmail.setup.imports import mail_sources
 from amsmail.setup.imports.mail import mail
 from amsmail.setup.imports.mail_sources import NotRead
 from amsmail.site import passwords
+from amsmail.site.rules import name_problem
 from amsmail.store import durable, seen
 from amsmail.store.locks import Busy
 from amsmail.store.spool import Spool
@@ -441,6 +443,38 @@ def test_who_owns_what_was_brought(mbox):
     assert os.geteuid() == 0
 
 
+class TestTheFirstMailOfASite:
+    """The spool is an empty folder, as the installation leaves it: what `mailcfg import mail` makes there."""
+
+    @pytest.fixture
+    def fresh_site(self, mbox):
+        with public_folder() as folder:
+            (folder / "spool").mkdir()
+            if not os.geteuid():
+                os.chown(folder / "spool", 12345, 12345)
+            path = folder / "mail.cfg"
+            path.write_text(f"schema = 1\n[site]\nhostname = mail.yacht.example\nspool = {folder}/spool\n"
+                            "postmaster = ann\n[domains]\n[[yacht.example]]\n[boxes]\n[[ann]]\n")
+            path.chmod(0o640)
+            yield path, mbox(f"From a {DATE}", "", "x", "", f"From a {DATE}", "", "x")
+
+    def test_of_a_dry_run_is_nothing(self, fresh_site, capsys):
+        path, source = fresh_site
+        assert mailcfg.main(["import", "mail", source, "--box", "ann", "--dry-run", "--config", str(path)]) == 0
+        assert capsys.readouterr().out == "ann: 2 messages would come\n"
+        assert os.listdir(path.parent / "spool") == []
+
+    def test_by_root_is_its_owner_s(self, fresh_site, capsys):
+        if os.geteuid():
+            raise Unavailable("root", "only root writes for another")
+        path, source = fresh_site
+        assert mailcfg.main(["import", "mail", source, "--box", "ann", "--config", str(path)]) == 0
+        made = {name: os.stat(os.path.join(place, name)).st_uid for place, folders, files in os.walk(
+            path.parent / "spool") for name in (*folders, *files)}
+        assert "format" in made and set(made.values()) == {12345}
+        assert capsys.readouterr().out == "ann: 2 messages\n" and os.geteuid() == 0
+
+
 def test_a_time_that_cannot_be_is_now(spool, mbox):
     before = int(time.time())
     mail(spool, BOXES, mbox("From a Thu Jan  1 00:00:10 9999", "", "x"), "ann")
@@ -458,5 +492,4 @@ def test_no_mbox_breaks_it(tmp_path, pieces):
 
 
 def test_the_journal_has_a_name_that_no_account_can_have():
-    from amsmail.site import rules
-    assert not rules._BOX.fullmatch("import+ann")
+    assert name_problem("accounts", "import+ann")

@@ -1,11 +1,13 @@
 """amsmail-install below a scratch root, as any user: what it makes, and that nothing is lost on any way through it."""
 
 import json
+import marshal
 import os
 import re
 import socket
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,6 @@ from ..real.process import free_port
 from .install_world import copy_of_sources, installer
 
 INETD_CONF = "# of this machine\ntelnet stream tcp nowait root /usr/sbin/telnetd telnetd"     # and no line end
-RUN = Machine.run      # before a test replaces it
 OPERATIONS = ("replace", "publish", "remove", "make_directory")
 
 
@@ -327,15 +328,41 @@ def test_other_mail_servers_are_found_by_what_starts_them(tmp_path):
     with (root / "etc/inetd.conf").open("a") as conf:
         conf.write("\n#smtp stream tcp nowait mail /usr/sbin/a a\n"
                    "smtp stream tcp nowait mail /usr/sbin/exim4 exim4 -bs\n"
-                   "127.0.0.1:110 stream tcp nowait root /usr/sbin/tcpd qpopper\n")
+                   "127.0.0.1,127.0.0.2:110 stream tcp nowait root /usr/sbin/tcpd qpopper\n")
     assert others(root) == ["line 4 of /etc/inetd.conf starts /usr/sbin/exim4 for smtp",
-                            "line 5 of /etc/inetd.conf starts /usr/sbin/tcpd for 127.0.0.1:110"]
+                            "line 5 of /etc/inetd.conf starts qpopper for 127.0.0.1,127.0.0.2:110"]
+    assert others(root, smtp=2525) == ["line 5 of /etc/inetd.conf starts qpopper for 127.0.0.1,127.0.0.2:110"]
     (root / "etc/inetd.conf").write_text("")
     (root / "etc/xinetd.d").mkdir()
     entry = "service {0}\n{{\n\tdisable = {1}\n\tserver = /usr/sbin/qpopper\n}}\n"
     (root / "etc/xinetd.d/pop").write_text(entry.format("pop3", "no"))
     (root / "etc/xinetd.d/pops").write_text(entry.format("pop3s", "yes"))
     assert others(root) == ["/etc/xinetd.d/pop starts /usr/sbin/qpopper for pop3"]
+    (root / "etc/services").write_text("pop3 1110/tcp\nours 110/tcp\n")
+    assert others(root) == []
+    (root / "etc/xinetd.conf").write_text("service ours\n{\n\tredirect = 10.0.0.1 110\n}\n")
+    assert others(root) == ["/etc/xinetd.conf starts something for ours"]
+
+
+@pytest.mark.parametrize("name", ["smtp.dpkg-old", "smtp~", "amsmail-smtp", "folder"])
+def test_what_xinetd_does_not_read_and_our_own_are_no_rivals(quick, tmp_path, name):
+    root = scratch(tmp_path / "root", "xinetd")
+    (root / "etc/xinetd.d/folder").mkdir(parents=True)
+    entry = "service smtp\n{\n\tserver = /usr/sbin/exim4\n}\n"
+    (root / "etc/xinetd.d/smtp").write_text(entry)
+    assert run(root, "--yes") == 69
+    (root / "etc/xinetd.d/smtp").unlink()
+    if name != "folder":
+        (root / "etc/xinetd.d" / name).write_text(entry)
+    assert run(root, "--yes") == 0
+
+
+def test_lines_below_ours_are_rivals_and_ours_are_not(quick, root):
+    assert run(root, "--yes") == 0
+    with (root / "etc/inetd.conf").open("a") as conf:
+        conf.write("smtp stream tcp nowait mail /usr/sbin/exim4 exim4 -bs\n")
+    number = len((root / "etc/inetd.conf").read_text().splitlines())
+    assert others(root) == [f"line {number} of /etc/inetd.conf starts /usr/sbin/exim4 for smtp"]
 
 
 def test_another_mail_server_is_refused_by_name_and_nothing_is_made(quick, root, capsys):
@@ -438,12 +465,30 @@ def test_an_interpreter_that_others_cannot_reach_is_refused(tmp_path):
         software.check_reachable(link, False)
 
 
-def test_a_damaged_record_is_not_taken_for_none(quick, root, capsys):
+ENTRY = {"kind": "file", "path": "/x", "ours": "program", "backup": None, "replaced": None, "all written": [],
+         "complete": True}
+
+
+def recorded(**changes):
+    return json.dumps({"choice": {}, "entries": [{**ENTRY, **changes}]})
+
+
+@pytest.mark.parametrize("text", [
+    "", "{", "\xff", "null", "[]", "{}", "7", '{"choice": {}, "entries": {}}', '{"choice": null, "entries": []}',
+    '{"choice": {"service": "other", "ports": {}}, "entries": []}',
+    '{"choice": {"service": "inetd"}, "entries": []}', '{"choice": {}, "entries": [7]}',
+    recorded(kind="of a later amsmail"), recorded(kind=[]), recorded(path=None), recorded(backup="/y"),
+    recorded(kind="folder"), recorded(kind="service")])
+def test_a_damaged_record_is_not_taken_for_none(quick, root, capsys, text):
     assert run(root, "--yes") == 0
-    (root / "var/lib/amsmail/installed.json").write_text("{")
-    for arguments in (["--yes"], ["--undo", "--yes"]):
+    (root / "var/lib/amsmail/installed.json").write_text(text, "latin-1")
+    before = look(root)
+    for arguments in (["--yes"], ["--undo", "--yes"], ["--undo", "--dry-run"]):
         assert run(root, *arguments) == 69
         assert "installed.json is damaged" in capsys.readouterr().err
+    assert look(root) == before
+    (root / "var/lib/amsmail/installed.json").write_text(recorded())
+    assert run(root, "--undo", "--dry-run") == 0        # so each of the above is refused for its own fault
 
 
 def test_the_installed_copy_says_what_it_cannot_do(quick, root, monkeypatch, capsys, tmp_path):
@@ -525,14 +570,94 @@ def test_the_script_finds_a_python_and_passes_everything_on(root):
     assert f"amsmail {__version__} on {root}, served by inetd:" in done.stdout and "smtp on 2525" in done.stdout
 
 
+NOBODYS = "usr/local/lib/amsmail/0.0.9-0123abcd.new"      # a library that was begun, and that no record names
+
+
+@pytest.fixture
+def littered(quick, root):
+    """A root in which an earlier run was killed, and (what it was before, what that left)."""
+    left = (f"{NOBODYS}/amsmail/__pycache__/a.pyc", "etc/.inetd.conf.0123abcd.new",
+            "var/lib/amsmail/.installed.json.0123abcd.new")
+    before = look(root)
+    assert run(root, "--yes") == 0
+    for path in left:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    return root, before
+
+
+def test_undo_takes_away_what_a_run_that_was_killed_left(littered):
+    root, before = littered
+    assert run(root, "--undo", "--yes") == 0
+    assert look(root) == before
+
+
+def test_the_next_undo_does_too(littered, capsys):
+    """As where what the first one left came into being only after it."""
+    root, before = littered
+    (root / "usr/local/lib/amsmail/of-a-person").touch()
+    assert run(root, "--undo", "--yes") == 0
+    assert "amsmail stays: it is not empty" in capsys.readouterr().out
+    (root / "usr/local/lib/amsmail/of-a-person").unlink()
+    (root / NOBODYS).mkdir()
+    assert run(root, "--undo", "--yes") == 0
+    assert look(root) == before
+
+
+def test_so_does_the_next_installation_and_nothing_of_a_persons_goes(littered, monkeypatch):
+    root, _ = littered
+    kept = [root / "usr/local/lib/amsmail" / name for name in ("mine.new", "0.0.9-0123abcd.new.old", "0.0.9-0123.new")]
+    for path in kept:
+        path.mkdir()
+    assert run(root) == 0 and (root / NOBODYS).exists()         # nothing to do
+    monkeypatch.setattr(software, "files", lambda python: {"amsmail/__init__.py": b"# newer\n"})
+    assert run(root, "--dry-run") == 0 and (root / NOBODYS).exists()
+    assert run(root, "--yes") == 0
+    assert not (root / NOBODYS).exists() and all(path.is_dir() for path in kept)
+
+
+def test_nothing_goes_on_when_the_installer_is_killed_while_it_compiles(tmp_path, root):
+    before = look(root)
+    words, environment = installer(PROJECT, "--root", root, "--yes")
+    with subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          start_new_session=True) as process:
+        while not list(root.glob("usr/local/lib/amsmail/*.new/*/**/*.pyc")):
+            assert process.poll() is None
+        own = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+        process.kill()
+    assert not own
+    assert run(root, "--undo", "--yes") == 0
+    assert look(root) == before
+
+
+def test_a_library_is_compiled_beside_its_source_for_where_it_will_lie(quick, root, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "cache"))
+    assert run(root, "--yes") == 0
+    library, = (root / "usr/local/lib/amsmail").iterdir()
+    compiled, = (library / "amsmail/a/__pycache__").iterdir()
+    code = marshal.loads(compiled.read_bytes()[16:])
+    assert code.co_filename == f"/usr/local/lib/amsmail/{library.name}/amsmail/a/b.py"
+    assert compiled.name == f"b.{sys.implementation.cache_tag}.pyc" and not (tmp_path / "cache").exists()
+    monkeypatch.setattr(software, "files", lambda python: {"amsmail/broken.py": b"x = = 1\n"})
+    assert run(root, "--yes") == 75
+    assert "amsmail/broken.py cannot be compiled: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o077])
 def test_whatever_the_umask_root_alone_writes_the_programs_and_all_read_them(quick, root, monkeypatch, umask):
-    monkeypatch.setattr(Machine, "run", RUN)
+    compiling, close = [], software._close
+
+    def looking(machine, library):
+        compiling.extend(path.stat().st_mode for path in (root / library.strip("/")).rglob("*"))
+        close(machine, library)
+
+    monkeypatch.setattr(software, "_close", looking)
     before = os.umask(umask)
     try:
         assert run(root, "--yes") == 0
     finally:
         os.umask(before)
+    assert compiling and not [mode for mode in compiling if mode & 0o022]       # nor for a moment
     library, = (root / "usr/local/lib/amsmail").iterdir()
     assert list((library / "amsmail/a/__pycache__").iterdir())
     for path in (library, *library.rglob("*")):
@@ -541,7 +666,6 @@ def test_whatever_the_umask_root_alone_writes_the_programs_and_all_read_them(qui
 
 def test_a_library_that_others_could_write_to_is_mended_by_repeating_the_installation(
         quick, root, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(Machine, "run", RUN)
     assert run(root, "--yes") == 0
     whole = look(root)
     library, = (root / "usr/local/lib/amsmail").iterdir()
@@ -554,9 +678,9 @@ def test_a_library_that_others_could_write_to_is_mended_by_repeating_the_install
     (cache / "c.pyc").symlink_to(tmp_path / "secret")
     (cache / "d.pyc").symlink_to(tmp_path / "nowhere")
     with monkeypatch.context() as patched:
-        def broken(self, *words):
-            raise Trouble("no memory")
-        patched.setattr(Machine, "run", broken)
+        def broken(*arguments, **named):
+            raise OSError(28, "No space left on device")
+        patched.setattr(software.py_compile, "compile", broken)
         assert run(root, "--yes") == 75         # and the next one goes on
     assert run(root, "--yes") == 0
     assert (tmp_path / "secret").stat().st_mode & 0o7777 == 0o600 and [*cache.iterdir()] == [compiled]
@@ -699,6 +823,46 @@ def test_a_root_that_cannot_be_used_is_said(quick, tmp_path, capsys):
     assert f"{tmp_path}/file/root cannot be used: Not a directory" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("arguments", [["--yes"], ["--undo", "--yes"], ["--dry-run"]])
+def test_a_root_that_is_no_folder_is_refused_at_once(quick, tmp_path, capsys, arguments):
+    (tmp_path / "file").touch()
+    assert run(tmp_path / "file", *arguments) == 69
+    said = capsys.readouterr()
+    assert said.err == f"{tmp_path}/file is no folder\nNothing was done.\n" and not said.out
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_a_root_that_is_not_there_becomes_a_folder_that_all_get_through(quick, tmp_path, umask):
+    root = tmp_path / "root"
+    assert run(root, "--undo", "--yes") == 0 and not root.exists()
+    before = os.umask(umask)
+    try:
+        assert run(root, "--yes", "--service", "inetd") == 0
+    finally:
+        os.umask(before)
+    assert root.stat().st_mode & 0o7777 == 0o755
+
+
+def test_a_root_that_is_there_keeps_its_mode(quick, root):
+    root.chmod(0o750)
+    assert run(root, "--yes") == 0
+    assert root.stat().st_mode & 0o7777 == 0o750
+
+
+def test_who_may_not_read_the_record_is_sent_to_root(quick, root, capsys):
+    assert run(root, "--yes") == 0
+    (root / "var/lib/amsmail/installed.json").chmod(0)
+    capsys.readouterr()
+    own = os.geteuid()
+    os.seteuid(own or 65534)        # root may read everything
+    try:
+        assert run(root, "--dry-run") == 77
+    finally:
+        os.seteuid(own)
+    said = capsys.readouterr().err
+    assert "installed.json can be read by root alone\nRun it as root, or with sudo: sudo " in said
+
+
 # Another program that listens at an address and a port, until its standard input is closed.
 LISTENS = """#!{python}
 import socket, sys
@@ -725,6 +889,32 @@ def test_two_programs_on_one_port_are_both_seen(tmp_path, host):
         other.stdin.close()
     assert {(each.host, each.process.pid) for each in found} == {("127.0.0.1", os.getpid()), (host, other.pid)}
     assert len(told) == 2 and f"other-server listens on port {port} (smtp)" in told
+
+
+def test_an_amsd_that_does_not_end_is_named(monkeypatch):
+    monkeypatch.setattr(starting, "_PATIENCE", 0)
+    told = []
+    machine = types.SimpleNamespace(
+        real=True, program=lambda name: f"/sbin/{name}", run=lambda *words: told.append(words),
+        running=lambda program: 77 if program == "/usr/local/sbin/amsd" else None)
+    with pytest.raises(Trouble, match=r"told to end amsd \(process 77\), and it goes on"):
+        starting.Reload.undo(machine, {"path": "amsd"}, False)
+    assert told == [("/sbin/telinit", "q")]
+
+
+@pytest.mark.parametrize("words, runs", [
+    ("{program}", True), ("{python} -IS {program}", True), ("tail -f {program}", False)])
+def test_a_program_that_runs_is_known_by_its_path(tmp_path, words, runs):
+    program = tmp_path / "served"
+    program.write_text(f"#!{sys.executable} -IS\nimport sys\nprint(flush=True)\nsys.stdin.read()\n")
+    program.chmod(0o755)
+    with subprocess.Popen(words.format(program=program, python=sys.executable).split(), stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        assert Machine().running(str(program)) == (process.pid if runs else None)
+        process.terminate()
+    assert Machine().running(str(program)) is None
+    assert Machine(tmp_path).running(str(program)) is None
 
 
 def test_links_inside_a_root_are_followed(quick, tmp_path, root):

@@ -134,12 +134,29 @@ fi
 """
 
 
-@with_packages()
-def test_amsd_by_init(machine, config):
+@pytest.fixture
+def with_init(machine):
     machine.write("/usr/local/sbin/telinit", TELINIT)
     machine.must("chmod", "755", "/usr/local/sbin/telinit")
     machine.write("/etc/inittab", "id:2:initdefault:\n")
-    installs(machine, config, "amsd")
+    return machine
+
+
+@with_packages()
+def test_amsd_by_init(with_init, config):
+    installs(with_init, config, "amsd")
+
+
+@with_packages()
+def test_an_amsd_that_takes_its_time_to_end_is_waited_for(with_init, config):
+    assert with_init.install("--config", config, "--yes").returncode == 0
+    round_trip(with_init)
+    # Stopped, it obeys only when it goes on; user amsmail cannot be removed before.
+    with_init.write("/usr/local/sbin/telinit", "#!/bin/sh\ngroup=$(cat /run/amsd.pid)\nkill -STOP -- -$group\n"
+                    "kill -- -$group\n(sleep 1; kill -CONT -- -$group) > /dev/null 2>&1 &\n")
+    undone = with_init.install("--undo", "--purge", "--yes")
+    assert (undone.returncode, undone.stderr) == (0, ""), undone.stdout
+    assert with_init.run("id", "amsmail").returncode == 1
 
 
 @with_packages("xinetd")

@@ -124,6 +124,8 @@ class TestWrongWords:
         (["site", "add", "x"], "site: expected list or set, found 'add'"),
         (["box", "add", "x", "--nonsense"], "--nonsense is no option here"),
         (["box", "add", "x", "--addresses"], "--addresses needs a value"),
+        (["box", "add", "x", "--addresses", "--config", "mail.cfg"],
+         "--addresses needs a value, found --config; one that begins with -- is written --addresses=--config"),
         (["box", "add", "x", "--password", "y"], "--password is no option here"),
         (["domain", "add", "x.example", "--password-stdin"], "--password-stdin is no option here"),
         (["box", "add", "x", "--yes"], "--yes is no option here"),
@@ -139,10 +141,15 @@ class TestWrongWords:
         (["check", "a.cfg", "--config", "b.cfg"], "one mail.cfg, not 2"),
         (["password", "--stdin", "a.cfg"], "mail.cfg is of use only with --box"),
         (["password", "--stdin", "--config", "a.cfg"], "mail.cfg is of use only with --box"),
+        (["password", "--stdin", "--dry-run"], "--dry-run is of use only with --box"),
+        (["password", "--stdin", "--box", "cook", "--box", "captain"], "found --box twice; expected it once"),
+        (["check", "--config", "a.cfg", "--config", "b.cfg"], "found --config twice; expected it once"),
+        (["import", "mail", "/x", "--box", "cook", "--box", "captain"], "found --box twice; expected it once"),
+        (["new", "--hostname", "x", "--domain", "y", "--box", "z", "--domain", "y"], "found --domain twice; expected"),
     ])
     def test_words_and_options(self, site, words, said):
-        first, _, usage = site.refused(*words, code=64).partition("\n")
-        assert first.startswith(said) and usage == mailcfg.USAGE + "\n"
+        first, *more = site.refused(*words, code=64).splitlines()
+        assert first.startswith(said) and more == ["`mailcfg --help` shows what there is."]
 
     @pytest.mark.parametrize("words, said", [
         (["box", "add"], "expected one name of a box, found 0"),
@@ -200,7 +207,7 @@ class TestWrongWords:
         (["queue", "set", "--login", "cook"], "[queue] login: is the name of a box; expected another name"),
         (["queue", "set", "--warn-after", "soon"], "--warn-after: found 'soon'; expected an age such as 12 hours"),
         (["certificate", "set", "--certificate", "/x"], "[tls]: certificate and key go together"),
-        (["certificate", "set", "--certificate", "/x", "--key", "/x"], "'/x', which is not there or cannot be read"),
+        (["certificate", "set", "--certificate", "/x", "--key", "/x"], "'/x', which is no file that can be read"),
         (["network", "add", "home"], "found 'home'; expected a network such as 192.168.7.0/24"),
         (["network", "delete", "10.0.0.0/8"], "there is no network '10.0.0.0/8'; there are: 127.0.0.0/8, ::1"),
         (["new", "--hostname", "h.example", "--domain", "x.example", "--box", "x"], "is there already"),
@@ -413,6 +420,22 @@ class TestMailOfABoxThatGoes:
         assert (found.postmaster, found.accounts["galley"]["box"]) == ("master", "master")
         assert site.login("captain@yacht.example", "secret") == ("box", "master")
 
+    @pytest.mark.parametrize("before, after", [
+        ("", ["cook", "chef"]), ("mess, cook", ["mess", "cook", "chef"]), ("Cook, Chef", ["Cook", "Chef"]),
+        ("mess, cook@yacht.example", ["mess", "cook@yacht.example"])])
+    def test_the_new_name_is_an_address_where_the_old_one_was(self, site, before, after):
+        site.run("box", "set", "cook", "--addresses", before or "cook")
+        site.run("box", "set", "cook", "--addresses", before)
+        site.run("box", "rename", "cook", "chef")
+        assert site.site.boxes["chef"]["addresses"] == after
+
+    def test_an_adoption_of_what_there_never_was(self, site):
+        said = site.refused("box", "adopt", "stroker", "--to", "captain")
+        assert "there was no box 'stroker'" in said and "has no boxes/stroker" in said
+        assert not os.path.exists(os.path.join(site.spool.path, "boxes/stroker"))
+        site.spool.box("stoker").make()
+        assert site.run("box", "adopt", "stoker", "--to", "captain") == "There is no mail in boxes/stoker.\n"
+
     def test_keep(self, site):
         name = site.deliver("cook")
         self.hold(site, "cook")
@@ -531,6 +554,14 @@ class TestCertificate:
         assert site.site.certificate == str(tmp_path / "a")
         assert "is there already" in site.refused("certificate", "make", "--certificate", tmp_path / "a")
 
+    def test_a_pair_that_does_not_fit_is_warned_of(self, site):
+        site.run("certificate", "make")
+        site.run("certificate", "make")
+        other = site.path.with_name("key.pem")
+        site.run("certificate", "set", "--key", other, warned="warning: ")
+        assert site.site.key == str(other)
+        site.run("certificate", "set", "--key", site.path.with_name("key-2.pem"))
+
     def test_a_dry_run_writes_no_file(self, site):
         site.run("certificate", "make", "--dry-run")
         assert not site.path.with_name("cert.pem").exists()
@@ -628,7 +659,11 @@ def test_a_link_that_nobody_wrote_is_not_counted(site):
 
 
 class TestNew:
-    WORDS = ["new", "--hostname", "mail.yacht.example", "--domain", "yacht.example", "--box", "captain"]
+    @staticmethod
+    def words(*words):
+        """A command line with these options, and with those that it cannot do without."""
+        needed = {"--hostname": "mail.yacht.example", "--domain": "yacht.example", "--box": "captain"}
+        return ["new", *words, *(word for pair in needed.items() if pair[0] not in words for word in pair)]
 
     @pytest.fixture
     def nothing(self, site):
@@ -636,8 +671,8 @@ class TestNew:
         return site
 
     def test_a_site_from_nothing(self, nothing, tmp_path):
-        said = nothing.run(*self.WORDS, "--addresses", "captain, skipper", "--password-generate", "--spool",
-                           tmp_path / "spool")
+        said = nothing.run(*self.words("--addresses", "captain, skipper", "--password-generate", "--spool",
+                                       tmp_path / "spool"))
         assert nothing.login("skipper@yacht.example", said.split()[-1]) == ("box", "captain")
         assert (nothing.site.postmaster, nothing.site.spool) == ("captain", str(tmp_path / "spool"))
         assert "# The domains whose mail belongs here.\n[domains]\n  [[yacht.example]]\n" in nothing.path.read_text()
@@ -645,7 +680,7 @@ class TestNew:
     @pytest.mark.parametrize("words", [["--hostname", "a b"], ["--domain", "x]]"], ["--box", "Captain"],
                                        ["--spool", "here"], ["--addresses", "a@@b"]])
     def test_what_is_wrong_makes_no_file(self, nothing, words):
-        nothing.run(*self.WORDS, *words, code=78)
+        nothing.run(*self.words(*words), code=78)
         assert not nothing.path.exists()
 
     @pytest.mark.parametrize("words, said, code", [
@@ -655,11 +690,11 @@ class TestNew:
         (["--unknown", "relay", "--addresses", "ourboat@gmail.com, captain"], "--addresses: expected whole", 78),
     ])
     def test_a_providers_domain_without_a_word_about_others(self, nothing, words, said, code):
-        assert said in nothing.run(*self.WORDS, "--domain", "gmail.com", *words, code=code)
+        assert said in nothing.run(*self.words("--domain", "gmail.com", *words), code=code)
         assert not nothing.path.exists()
 
     def test_a_providers_domain(self, nothing):
-        nothing.run(*self.WORDS, "--domain", "gmail.com", "--unknown", "relay", "--addresses", "ourboat@gmail.com")
+        nothing.run(*self.words("--domain", "gmail.com", "--unknown", "relay", "--addresses", "ourboat@gmail.com"))
         assert nothing.site.domains == {"gmail.com": "relay"}
         assert set(nothing.site.addresses) == {"ourboat@gmail.com", f"postmaster@{nothing.site.hostname}"}
         assert "\n0 wrong, " in nothing.run("check", "--file")
@@ -668,18 +703,18 @@ class TestNew:
     def test_what_an_earlier_site_left_is_told(self, nothing):
         nothing.deliver("captain")
         nothing.deliver("stoker")
-        words = [*self.WORDS, "--spool", nothing.spool.path]
+        words = self.words("--spool", nothing.spool.path)
         assert "stoker" not in nothing.run(*words, "--dry-run")
         said = nothing.run(*words)
         assert "boxes/captain holds 1 message of an earlier box of that name: in the new box now." in said
         assert "stoker is no box and has 1 message: `mailcfg box add stoker`" in said
 
     def test_who_is_refused_in_a_providers_domain_is_said(self, nothing):
-        nothing.run(*self.WORDS, "--domain", "gmail.com", "--unknown", "refuse",
+        nothing.run(*self.words("--domain", "gmail.com", "--unknown", "refuse"),
                     warned="all addresses of gmail.com that no box here has are refused")
 
     def test_a_dry_run(self, nothing):
-        assert "postmaster = captain" in nothing.run(*self.WORDS, "--dry-run")
+        assert "postmaster = captain" in nothing.run(*self.words("--dry-run"))
         assert not nothing.path.exists()
 
 
@@ -781,6 +816,12 @@ def test_a_password_for_a_box_as_before(site):
     assert passwords.verify("new", site.run("password", "--stdin", stdin="new\n").strip())
     site.run("password", "--stdin", "--box", "cook", site.path, stdin="new\n")
     assert site.login("cook", "new")
+
+
+def test_a_password_for_a_box_that_is_only_shown(site):
+    before = site.path.read_bytes()
+    said = site.run("password", "--stdin", "--box", "cook", "--dry-run", stdin="new\n")
+    assert "+  password = (not shown)" in said and site.path.read_bytes() == before
 
 
 def test_each_word_of_the_usage_is_one(site):

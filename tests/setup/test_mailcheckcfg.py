@@ -106,6 +106,20 @@ def test_a_password_comes_from_standard_input_and_is_never_shown(boat, monkeypat
     assert "another" not in boat.does("link", "set", "gsm", "--password-stdin", "--dry-run")
 
 
+def test_a_password_command_is_never_shown_either(boat):
+    """A command line may hold the password itself."""
+    boat.links(gsm={"type": "modemmanager", "entry": "0", "password_command": "echo secret"})
+    assert "password_command = (not shown)" in boat.does("link", "list")
+    assert "secret" not in boat.does("link", "list", "--json") + boat.does(
+        "link", "set", "gsm", "--password-command", "echo secret2", "--dry-run")
+
+
+def test_a_password_is_locked_only_where_it_is_a_box_s(boat, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("!secret\n"))
+    boat.does("link", "add", "gsm", "--type", "modemmanager", "--entry", "0", "--password-stdin")
+    assert json.loads(boat.does("link", "list", "--json"))["gsm"]["password"] == "(not shown)"
+
+
 @pytest.mark.parametrize("words, complaint", [
     (["link", "set", "gsm", "--windows", "22:00-06:00; 23:00-24:00"], "--windows: found '22:00-06:00; 23:00-24:00'; "
      "expected windows that open and do not overlap: '22:00-06:00' and '23:00-24:00' overlap, for instance on Mon "),
@@ -117,7 +131,9 @@ def test_a_password_comes_from_standard_input_and_is_never_shown(boat, monkeypat
     (["link", "add", "a b", "--type", "always"], "found 'a b'; expected 1 to 64 of a-z"),
     (["link", "add", "any", "--type", "always"], "found 'any'; expected another name"),
     (["link", "rename", "gsm", "a,b"], "found 'a,b'; expected 1 to 64 of a-z"),
-    (["link", "use", "gsm", "nix"], "there is no link 'nix'; expected one of these, or any: gsm, vsat"),
+    (["link", "use", "gsm", "nix"], "there is no link 'nix'; there are: gsm, vsat; any: all of them, by priority"),
+    (["link", "use", "nil", "nix"], "there is no link 'nil'; there are: gsm, vsat; any: all of them, by priority"),
+    (["link", "use", "nil", "nix"], "there is no link 'nix'; there are: gsm, vsat; any: all of them, by priority"),
     (["link", "try", "nix"], "there is no link 'nix'; there are: gsm, vsat"),
     (["calls", "set", "--schedule", "now and then"], "--schedule: found 'now and then'; expected windows such as"),
     (["calls", "set", "--use", "nix"], "[calls] use: found 'nix'; expected links: gsm, vsat"),
@@ -136,6 +152,7 @@ def test_what_is_refused(boat, words, complaint):
     (["calls", "set", "--password-stdin"], "--password-stdin is no option here"),
     (["price", "--out", "1 MB"], "--out: found '1 MB'; expected octets"),
     (["price", "--dry-run"], "--dry-run is no option here"),
+    (["price", "--in", "1", "--in", "2"], "found --in twice; expected it once"),
     (["link", "rename", "gsm"], "expected the old name and the new one, found 1"),
     (["link", "delete"], "expected one name of a link, found 0"),
     (["link", "set", "gsm", "--yes"], "--yes is no option here"),
@@ -149,7 +166,8 @@ def test_what_is_refused(boat, words, complaint):
     (["link", "use", "--dry-run"], "expected the links to use, or any: without a name nothing is changed"),
 ])
 def test_a_command_line_that_is_wrong(boat, words, complaint):
-    assert complaint in boat.refuses(*words, code=64)
+    first, *more = boat.refuses(*words, code=64).splitlines()
+    assert complaint in first and more == ["`mailcheckcfg --help` shows what there is."]
 
 
 def test_a_dry_run_shows_the_change_and_makes_none(boat):
@@ -170,8 +188,7 @@ def test_which_links_are_used_now(boat):
 
 
 def test_what_link_use_refuses_where_mail_cfg_has_no_such_link(boat):
-    assert "no link 'land'; expected nothing, since no link is described yet: `mailcheckcfg link add`" in boat.refuses(
-        "link", "use", "land")
+    assert "there is no link 'land'; there are: none" in boat.refuses("link", "use", "land")
     boat.links(**{"a b": {"type": "always"}})
     assert "found a link 'a b', which cannot stand in [calls] use; expected 1 to 64 of a-z" in boat.refuses(
         "link", "use", "a b")
@@ -182,9 +199,10 @@ def test_a_link_that_is_renamed_or_deleted_is_so_where_it_is_used(boat):
     boat.does("link", "use", "gsm", "vsat")
     assert "The ledger keeps its calls under the name gsm, and a budget" in boat.does("link", "rename", "gsm", "lte")
     assert boat.site.calls["use"] == ["lte", "vsat"] and list(boat.site.links) == ["lte", "vsat"]
-    assert "under the name vsat" in boat.does("link", "delete", "vsat")
+    said = boat.does("link", "delete", "vsat")
+    assert "under the name vsat" in said and "From now on calls go over lte, and over no other link." in said
     assert boat.site.calls["use"] == ["lte"]
-    boat.does("link", "delete", "lte")
+    assert "From now on calls go over any link, by priority." in boat.does("link", "delete", "lte")
     assert boat.site.calls["use"] == [] and list(boat.site.links) == ["network"]
 
 
@@ -570,6 +588,7 @@ def test_rename_and_delete(boat):
                           ("A name for the link", "lte"), ("What now", "delete a link"), ("Which link", "vsat"),
                           *WRITE])
     assert "Not 'vsat': expected a name that is not taken" in said and "under the name vsat" in said
+    assert "From now on" not in said
     assert list(boat.site.links) == ["lte"] and boat.site.calls["use"] == ["lte"]
 
 

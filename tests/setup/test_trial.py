@@ -9,7 +9,7 @@ import time
 import pytest
 
 from amsmail.setup.provider import trial, trials, visits
-from amsmail.setup.provider.report import Trial
+from amsmail.setup.provider.report import Outcome
 from amsmail.site import resolve
 from amsmail.transport import connect
 from amsmail.transport.call import Call
@@ -64,7 +64,7 @@ def account_trial(site):
 
 
 def checked(result):
-    """A Trial whose lines may be shown: no secret in them, nothing but text, each begun as a sentence is."""
+    """An Outcome whose lines may be shown: no secret in them, nothing but text, each begun as a sentence is."""
     for line in result.lines:
         assert line.isprintable()
         for secret in (PASSWORD, base64.b64encode(PASSWORD.encode()).decode(),
@@ -291,10 +291,10 @@ def test_a_name_without_an_address(relay_trial, monkeypatch, number, failure, hi
 
 def test_no_server(site):
     found = trial.of_relay(site.site, Call()).run()
-    assert found == Trial(PERMANENT, ("[relay] is not set: mail for others is refused here.",))
+    assert found == Outcome(PERMANENT, ("[relay] is not set: mail for others is refused here.",))
     nowhere = trials.Candidate("", {}, {"owner": {"type": "imap", "host": "", "port": 0, "tls": "implicit"}})
     found = trial.of_account(nowhere, "owner", Call()).run()
-    assert found == Trial(PERMANENT, ("host is not set: there is no server to try.",))
+    assert found == Outcome(PERMANENT, ("host is not set: there is no server to try.",))
 
 
 def test_no_such_account(site):
@@ -436,14 +436,14 @@ def test_what_is_known_of_the_provider_does_not_mend_what_passes(relay_trial, mo
 @pytest.mark.parametrize("failures, code", [
     ([], 0), (["", ""], 0), (["", TEMPORARY], 75), (["", PERMANENT], 69), ([TEMPORARY, PERMANENT], 69)])
 def test_the_exit_code_is_that_of_the_worst(failures, code):
-    assert trials.exit_code([Trial(failure, ()) for failure in failures]) == code
+    assert trials.exit_code([Outcome(failure, ()) for failure in failures]) == code
 
 
 def test_words_and_what_to_do():
-    assert trials.told("relay", Trial("", ("All is well.",))) == ["relay: works", "  All is well."]
-    first, *_, last = trials.told("relay", Trial(PERMANENT, ("No.",)))
+    assert trials.told("relay", Outcome("", ("All is well.",))) == ["relay: works", "  All is well."]
+    first, *_, last = trials.told("relay", Outcome(PERMANENT, ("No.",)))
     assert first == "relay: DOES NOT WORK" and last.startswith("  That does not mend itself")
-    first, *_, last = trials.told("relay", Trial(TEMPORARY, ("No.",)))
+    first, *_, last = trials.told("relay", Outcome(TEMPORARY, ("No.",)))
     assert first == "relay: DOES NOT WORK NOW" and last.startswith("  That may be only for now: try again later.")
 
 

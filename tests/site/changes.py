@@ -1,5 +1,6 @@
 """Changes to a mail.cfg, for tests of what else happens then."""
 
+from amsmail.site import config_file
 from amsmail.site.draft import Draft
 
 
@@ -9,3 +10,10 @@ def edit(path, changes):
     for keys, value in changes.items():
         draft.set(keys, value)
     draft.save()
+
+
+def is_sound(imported):
+    """Whether mail.cfg takes each value of what was Imported, and what was left out is in the order of the lines."""
+    lines = [line for line, _, _ in imported.left_out]
+    return lines == sorted(lines) and not any(config_file.expected(keys, text)
+                                              for keys, text in imported.changes.items())

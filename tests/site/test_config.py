@@ -12,6 +12,7 @@ import pytest
 
 from amsmail.site import config, config_file, layout
 from amsmail.site.config import ConfigError
+from amsmail.site.draft import Draft
 from tests.site.changes import edit
 
 HERE = pathlib.Path(__file__).parent
@@ -41,6 +42,22 @@ def test_what_a_good_one_means(good):
     assert site.accounts["fleet"]["after"] == 14 * 86400
     assert site.accounts["fleet"]["backlog"] == 50
     assert site.links["gsm"]["up"] == ["/usr/local/bin/dial", "the gsm"]
+
+
+def test_no_program_runs_where_the_spool_is_none(good):
+    """Files would be wherever it was started."""
+    good.write_text(good.read_text().replace(str(good.parent / "spool"), ""))
+    done = mailcfg("check", "--file", good)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr == f"{good}:6: [site] spool: found ''; expected an absolute path of at most 1000 octets\n"
+
+
+@pytest.mark.parametrize("kind", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, kind):
+    kind(tmp_path / "mail.cfg", 0o700)
+    for read in config.load, config_file.read, Draft:
+        with pytest.raises(ConfigError, match="mail.cfg: is no regular file"):
+            read(str(tmp_path / "mail.cfg"))
 
 
 def test_the_site_as_it_is_now(good):

@@ -1,13 +1,14 @@
 """Changing mail.cfg: nothing wrong is written, nobody's change is lost, and a crash leaves the old file or the new."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amsmail.site import config
+from amsmail.site import config, draft as drafts
 from amsmail.site.config_error import ConfigError
 from amsmail.site.draft import Conflict, Draft
 from amsmail.store import durable
@@ -75,6 +76,37 @@ def test_what_is_set_to_what_it_is_is_no_change(path):
     assert not draft.is_changed
     draft.save()
     assert not path.with_name("mail.cfg.previous").exists()
+
+
+def test_what_is_not_there_and_is_taken_away_is_no_change(path):
+    draft, mark = Draft(path), Draft(path).mark()
+    draft.set(("relay", "host"), None)
+    assert draft.mark() == mark and draft.lines == TEXT.splitlines()
+
+
+def test_the_spool_that_it_names(path):
+    assert Draft(path).spool() == "/tmp/never/used"
+    path.write_text(TEXT.replace("spool = /tmp/never/used\n", ""))
+    assert Draft(path).spool() == config.DEFAULT_SPOOL
+
+
+@pytest.mark.parametrize("text", ["", '""', "relative/path", "/" * 1001])
+def test_a_spool_that_is_none(path, text):
+    path.write_text(TEXT.replace("/tmp/never/used", text))
+    with pytest.raises(ConfigError, match=r"\[site\] spool: found '.*'; expected an absolute path"):
+        Draft(path).spool()
+
+
+def test_the_names_that_others_have_now(path):
+    draft = Draft(path)
+    for old, new in ("cook", "chef"), ("chef", "stoker"), ("captain", "boss"):
+        draft.rename(("boxes", old), new)
+    draft.drop(("boxes", "boss"))
+    assert draft.renamed("boxes") == {"cook": "stoker"} and draft.renamed("accounts") == {}
+    assert draft.in_effect("boxes") == ["captain", "cook"] and draft.names("boxes") == ["stoker"]
+    draft.set(("site", "postmaster"), "stoker")
+    draft.save()
+    assert draft.renamed("boxes") == {}
 
 
 def test_owner_and_mode_stay(path):
@@ -229,11 +261,21 @@ class TestTwoAtOnce:
         assert "found 'cook'; expected one of the boxes: captain" in refused(mine)
         assert path.read_text() == after
 
-    def test_while_somebody_writes(self, path):
+    def test_somebody_who_writes_for_long(self, path, monkeypatch):
+        monkeypatch.setattr(drafts, "_PATIENCE", 0.1)
         draft = _set(Draft(path), "chef")
         with Lock(str(path) + ".lock"):
             assert "somebody else is writing it right now" in refused(draft)
         draft.save()
+
+    def test_many_who_write_at_once(self, path):
+        """Each waits for the others, and all that they said is there."""
+        mine = [Draft(path) for _ in range(8)]
+        for number, draft in enumerate(mine):
+            draft.add(("boxes", f"mate{number}"))
+        with ThreadPoolExecutor(len(mine)) as pool:
+            list(pool.map(Draft.save, mine))
+        assert set(Draft(path).names("boxes")) >= {f"mate{number}" for number in range(8)}
 
     def test_removed_meanwhile(self, path):
         draft = _set(Draft(path), "chef")

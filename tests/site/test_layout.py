@@ -43,6 +43,12 @@ def test_a_value_keeps_the_comment_behind_it():
     assert result[:4] + result[5:] == GOOD[:4] + GOOD[5:]
 
 
+def test_a_line_without_an_equals_sign_is_no_key():
+    result = changed(layout.put, ("site", "spool"), "/x", lines=["[site]", "spool", "hostname = h"])
+    assert result == ["[site]", "spool", "hostname = h", "spool = /x"]
+    assert layout.values(result) == {("site", "hostname"): "h", ("site", "spool"): "/x"}
+
+
 def test_a_new_key_stands_behind_the_last_of_its_section():
     assert changed(layout.put, ("boxes", "cook", "password"), "y")[11:13] == ['  [[ "cook" ]]', "  password = y"]
     assert changed(layout.put, ("calls", "use"), "gsm")[-3:] == ["", "[calls]", "use = gsm"]
@@ -87,7 +93,19 @@ def test_a_value_is_read_back_by_us_and_by_configobj(value):
         assume(False)
     assert layout.values(lines)["boxes", "cook", "password"] == value
     read = ConfigObj("\n".join(lines).split("\n"), list_values=False, interpolation=False)["boxes"]["cook"]["password"]
-    assert (read[1:-1] if len(read) > 1 and read[0] == read[-1] and read[0] in "\"'" else read) == value
+    assert layout.unquoted(read) == value
+
+
+@given(st.text(" \t", max_size=3), st.text("ab ,%=", max_size=6), st.sampled_from(["", "#", "# why", "#a # b"]))
+@example("   ", "", "# its own name")
+@example("", "", "#")
+def test_a_value_before_a_comment_is_what_configobj_reads(blank, value, comment):
+    line = f"key ={blank}{value}{' ' if value.strip() and comment else ''}{comment}"
+    read = ConfigObj([line], list_values=False, interpolation=False)["key"]
+    assert layout.values([line])["key",] == read
+    lines = [line]
+    layout.put(lines, ("key",), "another")
+    assert layout.values(lines)["key",] == "another" and lines[0].endswith(comment)
 
 
 NAMES = st.sampled_from(["captain", "cook", "stoker", "mate"])

@@ -65,6 +65,13 @@ def test_whose_postmaster_we_are(tmp_path, domains, own):
     assert routing.held_token(ours, parse_address(f"{token}@{own}")) == "a" * 32
 
 
+@pytest.mark.parametrize("entry", ["postmaster", "Postmaster@yacht.example"])
+def test_a_box_that_has_postmasters_address_gets_what_is_for_it(tmp_path, entry):
+    ours = site(tmp_path, GOOD.replace("[[cook]]", f"[[cook]]\n  addresses = cook, {entry}"))
+    assert words(routing.route(ours, parse_address("postmaster@yacht.example"), False)) == "box cook"
+    assert words(routing.route(ours, parse_address("postmaster@mail.yacht.example"), False)) == "box captain"
+
+
 def test_postmaster_without_a_domain(tmp_path):
     assert words(routing.route(site(tmp_path), Address("Postmaster", ""), False)) == "box captain"
 

@@ -5,10 +5,12 @@ colours.  Whatever is asked, an empty answer takes what stands in brackets, `?` 
 value away, and the end of input or Ctrl-C leaves without a change.  No line of ours is longer than a console's.
 """
 
+import os
+import signal
 import sys
 import textwrap
 
-from amsmail.site import config_file, passwords
+from amsmail.site import config_file, exits, passwords, shown
 
 HELP = """\
 Enter takes what is in [brackets], ? explains, < goes back, - clears a value.
@@ -35,20 +37,34 @@ class Dialogue:
 
     def __init__(self, source=None, out=None, secret=None):
         self._source, self._out = source or sys.stdin, out or sys.stdout
-        self._secret = secret or (_hidden if self._source.isatty() else self._line)
+        self._secret = secret or (hidden if self._source.isatty() else self._line)
         self._rest, self.has_written = [], False
 
-    def after(self, action):
-        """What is to be done when the file is written; `action()` gives an exit code."""
-        self._rest.append(action)
-
-    def forget_the_rest(self):
-        """What was said is not written: nothing is to be done after it."""
-        self._rest.clear()
+    def after(self, action, about=None, stands=True):
+        """What is to be done when the file is written; `action()` gives an exit code, or None where all is well.  One
+        that does not stand is dropped when another about the same follows: it was a first thought."""
+        self._rest.append((action, about, stands))
 
     def do_the_rest(self):
         """Does what was to be done after the file was written, and gives the worst exit code."""
-        return max([action() for action in self._rest], default=0)
+        last = {about: number for number, (_, about, _) in enumerate(self._rest)}
+        return max([action() or exits.OK for number, (action, about, stands) in enumerate(self._rest)
+                    if stands or last[about] == number], default=exits.OK)
+
+    def mark(self, draft):
+        """Where undo() can go back to: what the draft says by now, and what is to be done when it is written."""
+        return draft.mark(), len(self._rest)
+
+    def undo(self, draft, mark):
+        """Forgets what was said since `mark`."""
+        changes, count = mark
+        draft.undo(changes)
+        del self._rest[count:]
+
+    def undo_all(self, draft):
+        """Forgets all that was said."""
+        draft.undo_all()
+        self._rest.clear()
 
     def say(self, *texts):
         """Prints texts, each from the beginning of a line; what is longer than a line goes on below its beginning."""
@@ -178,19 +194,19 @@ class Dialogue:
     def steps(self, draft, *steps):
         """Calls each of `steps`; going back from one undoes what was said in the one before that asked anything (that
         did not give SKIPPED), and calls that again.  Raises Back from the first, and Left."""
-        asked, number = [], 0           # asked: [(number, mark of the draft)]
+        asked, number = [], 0           # asked: [(number, mark)]
         while number < len(steps):
-            mark = draft.mark()
+            mark = self.mark(draft)
             try:
                 if steps[number]() is not SKIPPED:
                     asked.append((number, mark))
                 number += 1
             except Back:
-                draft.undo(mark)
+                self.undo(draft, mark)
                 if not asked:
                     raise
                 number, mark = asked.pop()
-                draft.undo(mark)
+                self.undo(draft, mark)
 
     # A whole form
 
@@ -224,20 +240,22 @@ class Dialogue:
         keys = form.keys(name, question.key)
         there = draft.value(keys)
 
+        is_veiled = bool(there) and shown.is_secret(question.key)
+        now = shown.NOT if is_veiled else there or suggestions.get(question.key) or question.default
+
         def wrong(answer):
-            return config_file.expected(keys, answer)
+            return "" if is_veiled and answer == now else config_file.expected(keys, answer)
         if question.is_secret:
-            answer = self.secret(question.text, question.hint, lambda answer: _no_password(answer) or (
+            answer = self.secret(question.text, question.hint, lambda answer: password_problem(answer) or (
                 "" if question.is_hashed else wrong(answer)), bool(there))
             if answer != "":
                 draft.set(keys, answer and question.kept(answer))
             return
-        now = there or suggestions.get(question.key) or question.default
         if question.choices:
             answer = self.choose(question.text, question.choices, now, question.hint, wrong)
         else:
             answer = self.text(question.text, now, question.hint, wrong)
-        if answer != (there or question.default):
+        if answer != (now if is_veiled else there or question.default):
             draft.set(keys, answer if answer and answer != question.default else None)
 
 
@@ -248,10 +266,31 @@ def _wrapped(line):
                          break_on_hyphens=False) or [""]
 
 
-def _no_password(answer):
-    return "" if not answer or passwords.is_possible(answer) else passwords.EXPECTED
+def password_problem(answer):
+    """What is expected instead of an answer that can be no password, '' if it will do."""
+    return "" if passwords.is_possible(answer) else passwords.EXPECTED
 
 
-def _hidden(prompt):
+def hidden(prompt):
+    """A line that is typed at the terminal and not shown.  Raises EOFError, and KeyboardInterrupt.  A signal that ends
+    the program does so when the terminal shows again what is typed."""
     import getpass
-    return getpass.getpass(prompt)
+    came = []
+
+    def leave(number, _frame):
+        came.append(number)
+        raise EOFError
+    before = {number: signal.signal(number, leave) for number in _endings()}
+    try:
+        return getpass.getpass(prompt)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came:
+            os.kill(os.getpid(), number)
+
+
+def _endings():
+    """The signals that end a program that says nothing of them."""
+    return [number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))
+            and signal.getsignal(number) == signal.SIG_DFL]

@@ -4,6 +4,8 @@ A Form is a section of mail.cfg; a Question is one of its values.  What an answe
 site/rules have it, and the same words refuse a wrong answer at the prompt, on a command line and in the file.
 """
 
+from amsmail.site import passwords
+from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.site.rules import LINK_KEYS
 from amsmail.wire.value import Value
 
@@ -23,10 +25,7 @@ class Question(Value):
 
     def kept(self, text):
         """What mail.cfg keeps of an answer."""
-        if not self.is_hashed:
-            return text
-        from amsmail.site import passwords      # on demand: passlib takes long to load
-        return passwords.hashed(text)
+        return passwords.hashed(text) if self.is_hashed else text
 
 
 class Form(Value):
@@ -86,7 +85,7 @@ SITE = Form("site", "site", "This site", (
              "Commas between them, such as 127.0.0.0/8, 192.168.7.0/24; never a network that strangers are in.",
              default="127.0.0.0/8, ::1"),
     Question("spool", "The folder for all mail", "It belongs to user amsmail and wants a disk that is not a network's.",
-             default="/var/spool/amsmail"),
+             default=DEFAULT_SPOOL),
 ), rare=frozenset({"spool"}))
 
 LIMITS = Form("limits", "limits", "What a client may ask for", (

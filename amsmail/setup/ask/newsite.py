@@ -1,6 +1,7 @@
 """The mail.cfg that a new site begins with."""
 
 from amsmail.setup.ask.forms import CERTIFICATE, SITE
+from amsmail.site.config import DEFAULT_SPOOL
 
 # Comments for whoever reads the file later; what most sites leave alone is not in it.
 _LINES = """\
@@ -36,7 +37,7 @@ cleartext_login_from = {cleartext_login_from}
 """
 
 
-def lines(spool):
+def lines():
     """The lines of a mail.cfg without a domain and a box."""
-    return _LINES.format(spool=spool, relay_from=SITE.question("relay_from").default,
+    return _LINES.format(spool=DEFAULT_SPOOL, relay_from=SITE.question("relay_from").default,
                          cleartext_login_from=CERTIFICATE.question("cleartext_login_from").default).splitlines()

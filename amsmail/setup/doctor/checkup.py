@@ -5,6 +5,8 @@ A check is a function of (site, world) that gives Findings.  Where mail.cfg is w
 run that need none.
 """
 
+import os
+
 from amsmail.setup.doctor import calls, disk, network, rights, served, settings, tls
 from amsmail.setup.doctor.world import FINE, NOTE, WRONG, fine, note
 from amsmail.site.draft import Draft
@@ -15,9 +17,9 @@ _ORDER = (WRONG, NOTE, FINE)
 
 
 class Check(Value):
-    """One row: `run`, the function, and what it looks at."""
+    """One row: `run`, the function; what it `looks_at`; and its `title`, what a person calls that."""
 
-    __slots__ = ("run", "looks_at")
+    __slots__ = ("run", "looks_at", "title")
 
 
 FILE, MACHINE, BOTH = "mail.cfg alone", "the machine alone", "the machine by mail.cfg"
@@ -33,22 +35,22 @@ def contents(site, _world):
 
 
 EVERY_CHECK = (
-    Check(contents, FILE),
-    Check(settings.relaying, FILE),
-    Check(settings.boxes, FILE),
-    Check(settings.shared, FILE),
-    Check(rights.files, BOTH),
-    Check(rights.spool, BOTH),
-    Check(disk.kind, BOTH),
-    Check(disk.abilities, BOTH),
-    Check(disk.room, BOTH),
-    Check(tls.certificate, BOTH),
-    Check(served.services, MACHINE),
-    Check(calls.schedule, MACHINE),
-    Check(calls.clock, BOTH),
-    Check(calls.leftovers, BOTH),
-    Check(settings.programs, BOTH),
-    Check(network.network, BOTH),
+    Check(contents, FILE, "what mail.cfg holds"),
+    Check(settings.relaying, FILE, "who may send without a login"),
+    Check(settings.boxes, FILE, "the boxes"),
+    Check(settings.shared, FILE, "which domains are shared with others"),
+    Check(rights.files, BOTH, "who may read mail.cfg and the key"),
+    Check(rights.spool, BOTH, "whose the spool is"),
+    Check(disk.kind, BOTH, "on which file system the spool lies"),
+    Check(disk.abilities, BOTH, "what the spool's file system can do"),
+    Check(disk.room, BOTH, "how much room there is"),
+    Check(tls.certificate, BOTH, "the certificate"),
+    Check(served.services, MACHINE, "who serves mail programs"),
+    Check(calls.schedule, MACHINE, "what starts mailcheck"),
+    Check(calls.clock, BOTH, "the clock"),
+    Check(calls.leftovers, BOTH, "what was left lying in the spool"),
+    Check(settings.programs, BOTH, "the programs of the links"),
+    Check(network.network, BOTH, "the links and the providers"),
 )
 
 
@@ -68,9 +70,10 @@ def _run(site, world, kinds):
 
 
 def _findings(row, site, world):
-    """Those of one check; one that cannot be made for want of rights must not keep the others from being made."""
+    """Those of one check; one that cannot be made must not keep the others from being made."""
     try:
         yield from row.run(site, world)
     except OSError as error:
-        yield note(f"{row.run.__doc__.splitlines()[0].rstrip('.')}: this cannot be looked at: {error}",
-                   "run this as root")
+        root_may = isinstance(error, PermissionError) and hasattr(os, "geteuid") and os.geteuid()
+        yield note(f"{row.title}: this cannot be looked at: {error}",
+                   "run this as root" if root_may else "mend that, then run `mailcfg check` again")

@@ -5,6 +5,7 @@ When a super-server read its file again cannot be seen: a SIGHUP leaves no trace
 entry is there, the super-server runs, and nobody listens, it has not read the entry, or could not use it.
 """
 
+import itertools
 import os
 import ssl
 from contextlib import suppress
@@ -21,6 +22,10 @@ _GREETING_OCTETS = 512      # RFC 5321, section 4.5.3.1.5
 # How a program begins its greeting, and its refusal, which is that of its module's refusal().
 _GREETS = {"smtpd": b"220 ", "pop3d": b"+OK"}
 _REFUSES = {"smtpd": b"421 4.3.5", "pop3d": b"-ERR [SYS"}
+
+
+# Where it is tried what serves all addresses: of both kinds, of IPv4, of IPv6.
+_LOOPBACK = {"": ["127.0.0.1", "::1"], "0.0.0.0": ["127.0.0.1"], "::": ["::1"]}
 
 
 class Starter(Value):
@@ -54,9 +59,10 @@ STARTERS = {
 
 
 def services(site, world):
-    """All that is said above; `site` is None where mail.cfg is wrong, and then the host's name is not compared."""
+    """Each entry is served by whom it should be.  `site` is None where mail.cfg is wrong: then the host's name is not
+    compared."""
     running = processes(world.proc)
-    entries = [*super_servers.inetd(world), *super_servers.xinetd(world), *super_servers.systemd(world),
+    entries = [*super_servers.by_files(world), *super_servers.systemd(world),
                *super_servers.amsd(site, world, running)]
     if super_servers.amsd_unit(world) and sees_all(running) and not super_servers.amsds(site, running):
         yield wrong("amsd is enabled and does not run", "systemctl start amsd; why it ended: journalctl -u amsd")
@@ -74,10 +80,9 @@ def services(site, world):
 
 def _twice(entries):
     """Two super-servers that want the same port: the one that starts first has it."""
-    seen = {}
-    for entry in entries:
-        other = seen.setdefault((entry.host, entry.port), entry)
-        if entry.port and other.server != entry.server:
+    for other, entry in itertools.combinations(entries, 2):
+        if (other.server != entry.server and entry.port and other.port == entry.port
+                and not set(_hosts(other)).isdisjoint(_hosts(entry))):
             yield wrong(f"{other.server} and {entry.server} both have an entry for port {entry.port}",
                         f"take it out of {entry.file or 'one of them'}")
 
@@ -157,7 +162,7 @@ def _stranger(world, entry):
 
 def _hosts(entry):
     """The addresses at which an entry's port is tried, in order."""
-    return [entry.host] if entry.host else ["127.0.0.1", "::1"]
+    return _LOOPBACK.get(entry.host) or [entry.host]
 
 
 def _holder(world, entry):

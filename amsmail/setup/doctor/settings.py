@@ -8,6 +8,7 @@ from amsmail.link.diallers import TABLE
 from amsmail.setup.doctor.world import fine, note, owner, wrong
 from amsmail.setup.provider.providers import Providers
 from amsmail.site import networks
+from amsmail.site.entries import entries, whole
 from amsmail.site.values import listed
 
 # Networks that nobody outside can send from.  Not ipaddress.is_private, which takes 0.0.0.0/0 for one.
@@ -16,15 +17,20 @@ _INSIDE = [ipaddress.ip_network(text) for text in (
     "::1/128", "fe80::/10", "fc00::/7")]
 _WIDE = {4: 16, 6: 32}      # a public network with a shorter prefix than this is nobody's own
 
+# A list of networks -> (what one that is too wide means, what who is in it may do)
+_LISTS = {
+    "relay_from": ("anybody may send through this server",
+                   "may send mail to anywhere through this site, without a login: an open relay"),
+    "cleartext_login_from": ("passwords may be read on the way here by anybody",
+                             "may send passwords in clear over the Internet"),
+}
+
 
 def relaying(site, _world):
     """Who may send to anywhere without a login, and who may log in without TLS."""
-    lists = (
-        ("relay_from", site.relay_from, "may send mail to anywhere through this site, without a login: an open relay"),
-        ("cleartext_login_from", site.cleartext_login_from, "may send passwords in clear over the Internet"))
     outside = False
-    for key, found, what in lists:
-        for network in map(_network, found):
+    for key, (_, what) in _LISTS.items():
+        for network in map(_network, getattr(site, key)):
             if _is_inside(network):
                 continue
             outside = True
@@ -53,10 +59,6 @@ def _is_wide(network):
     return not _is_inside(network) and network.prefixlen < _WIDE[network.version]
 
 
-_ANYBODY = {"relay_from": "anybody may send through this server",
-            "cleartext_login_from": "passwords may be read on the way here by anybody"}
-
-
 def warning(key, text):
     """What the networks in `text`, as they stand in mail.cfg for `key`, let anybody do: a sentence without its end, ''
     if they are somebody's own."""
@@ -67,7 +69,7 @@ def warning(key, text):
             continue            # what is no network is told elsewhere
         if _is_wide(network):
             what = "a large part of the Internet" if network.prefixlen else "the whole Internet"
-            return f"{network}: that is {what}: {_ANYBODY[key]}"
+            return f"{network}: that is {what}: {_LISTS[key][0]}"
     return ""
 
 
@@ -92,7 +94,8 @@ def shared(site, _world):
             yield wrong(f"all addresses of {domain} that no box here has are refused, though others have them",
                         f"mailcfg domain set {domain} --unknown relay")
         for name, box in site.boxes.items():
-            bare = [f"{text}@{domain}" for text in box["addresses"] or [name] if "@" not in text]
+            bare = [text for entry in entries(box["addresses"], name) for text in whole(entry, [domain])
+                    if text != entry]
             if bare:
                 yield wrong(f"box {name} gets what is for {', '.join(bare)}, which may be somebody else's: a name "
                             "without @ counts at each domain",

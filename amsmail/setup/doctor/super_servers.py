@@ -2,9 +2,9 @@
 
 import os
 import re
-import socket
 
-from amsmail.setup.doctor.world import lines
+from amsmail.setup import super_entries
+from amsmail.setup.doctor.world import lines, text
 from amsmail.site.ports import SERVED
 from amsmail.wire.value import Value
 
@@ -14,36 +14,23 @@ _UNITS = ("etc/systemd/system", "lib/systemd/system", "usr/lib/systemd/system")
 
 class Entry(Value):
     """One service of ours: who serves it ('inetd', 'xinetd', 'systemd', 'amsd'), its `service` name or port as written,
-    `host` ('' for all addresses) and `port` (0 where the name is not known), the `program`, whether TLS is on from the
-    first octet, and the `file` that says so ('' for amsd)."""
+    `host` ('0.0.0.0' for all addresses of IPv4, '::' for all of IPv6, '' for both) and `port` (0 where the name is not
+    known), the `program`, whether TLS is on from the first octet, and the `file` that says so ('' for amsd)."""
 
     __slots__ = ("server", "service", "host", "port", "program", "tls", "file")
 
 
-def inetd(world):
-    """The entries of /etc/inetd.conf."""
-    path = world.file("etc", "inetd.conf")
-    for line in lines(path):
-        words = line.split()
-        program = _program(words[5:7]) if len(words) > 5 else None     # behind tcpd it is the first argument
-        if program and not line.lstrip().startswith("#"):
-            host, _, service = words[0].rpartition(":")
-            yield Entry("inetd", service, _host(host), _port(service), program, "--tls" in words, path)
-
-
-def xinetd(world):
-    """The entries of /etc/xinetd.d/, as far as xinetd reads the file and the entry is not disabled."""
-    for path in world.files("etc", "xinetd.d"):
-        if "." in os.path.basename(path) or path.endswith("~"):
-            continue            # xinetd passes over them
-        text = "\n".join(line for line in lines(path) if not line.lstrip().startswith("#"))
-        for name, block in re.findall(r"service\s+(\S+)\s*\{(.*?)\}", text, re.DOTALL):
-            keys = dict(re.findall(r"(?m)^\s*(\w+)\s*[+-]?=[^\S\n]*(.*?)\s*$", block))
-            program = _program([keys.get("server", "")])
-            if program and keys.get("disable", "no") != "yes":
-                service = keys.get("port", name)
-                yield Entry("xinetd", service, _host(keys.get("bind", keys.get("interface", ""))), _port(service),
-                            program, "--tls" in keys.get("server_args", "").split(), path)
+def by_files(world):
+    """The entries of inetd.conf, and those that xinetd reads and are not disabled."""
+    conf = world.file("etc", "inetd.conf")
+    xinetd = [world.file("etc", "xinetd.conf"), *(path for path in world.files("etc", "xinetd.d")
+                                                  if super_entries.is_included(os.path.basename(path)))]
+    ports = super_entries.tcp_ports(text(world.file("etc", "services")))
+    for each in (*super_entries.inetd(conf, text(conf)), *super_entries.xinetd({path: text(path) for path in xinetd})):
+        program = _program(each.command[:1])
+        if program:
+            yield Entry(each.server, each.service, each.host, super_entries.port_of(each.service, ports), program,
+                        "--tls" in each.command, each.file)
 
 
 def systemd(world):
@@ -67,9 +54,10 @@ def amsd(site, world, processes):
         for listen in listens or [f"{name}={world.ports[name]}" for name in SERVED]:
             service, _, address = listen.partition("=")
             host, _, port = address.rpartition(":")
-            if service in SERVED and _port(port):
+            number = super_entries.port_of(port, {})
+            if service in SERVED and number:
                 served = SERVED[service]
-                yield Entry("amsd", service, _host(host), _port(port), served.program, "--tls" in served.flags, "")
+                yield Entry("amsd", service, _host(host), number, served.program, "--tls" in served.flags, "")
 
 
 def amsds(site, processes):
@@ -125,12 +113,3 @@ def _program(words):
 
 def _host(text):
     return "" if text in ("*", "0.0.0.0", "[::]", "::") else text.strip("[]")
-
-
-def _port(service):
-    if service.isascii() and service.isdigit():
-        return int(service)
-    try:
-        return socket.getservbyname(service, "tcp")
-    except OSError:
-        return 0

@@ -1,7 +1,9 @@
 """The certificate: a handshake of our own server's context with a client that believes it alone, all in memory, says
 what a mail program would see.  OpenSSL checks dates, key and name as it does for everybody."""
 
+import os
 import ssl
+import stat
 
 from amsmail.setup.doctor.world import fine, note, wrong
 from amsmail.transport.carrier import StreamError
@@ -11,7 +13,34 @@ _SOON = 14 * 86400          # seconds before its end that a certificate is told 
 _NO_CHECK_TIME = 0x200000   # X509_V_FLAG_NO_CHECK_TIME, which `ssl` does not name
 _MISMATCH = 62              # X509_V_ERR_HOSTNAME_MISMATCH
 
+# The reason that OpenSSL gives where it takes a certificate and not its key -> words
+_OTHER_KEY = "{key} is not the key made with the certificate {certificate}"
+_WHY = {
+    None: "{key} holds no key in PEM that can be used without a password",
+    "KEY_VALUES_MISMATCH": _OTHER_KEY,
+    "KEY_TYPE_MISMATCH": _OTHER_KEY,
+    "NO_CERTIFICATE_ASSIGNED": _OTHER_KEY,      # of that type
+}
+_NAMED = "see that [tls] names a certificate and the key made with it"
 _ANEW = "make a new one (`mailcfg certificate make`) or fetch one, and put it where [tls] of mail.cfg says"
+
+
+class _Unfit(Exception):
+    """A certificate and its key that are of no use; the message says why.  `remedy` is what to do about it."""
+
+    def __init__(self, message, remedy):
+        super().__init__(message)
+        self.remedy = remedy
+
+
+def problem(certificate, key):
+    """Why TLS cannot be offered with these two, paths of PEM files, or mail programs would refuse it: words for a
+    person; '' if nothing is wrong.  Dates and names are not looked at."""
+    try:
+        _tried(certificate, key)
+    except _Unfit as unfit:
+        return str(unfit)
+    return ""
 
 
 def certificate(site, world):
@@ -21,14 +50,9 @@ def certificate(site, world):
                    "make one: `mailcfg certificate make`")
         return
     try:
-        context = server_context(site.certificate, site.key)
-        seen = _seen(context, site.certificate)
-    except StreamError as error:
-        yield wrong(f"TLS cannot be offered: {error}", "see that [tls] names a certificate and the key made with it")
-        return
-    except (ssl.SSLError, OSError) as error:
-        yield wrong(f"mail programs would refuse the certificate {site.certificate}: "
-                    f"{getattr(error, 'verify_message', '') or error}", _ANEW)
+        context, seen = _tried(site.certificate, site.key)
+    except _Unfit as unfit:
+        yield wrong(str(unfit), unfit.remedy)
         return
     begins, ends = (ssl.cert_time_to_seconds(seen[key]) for key in ("notBefore", "notAfter"))
     now = world.clock()
@@ -47,9 +71,42 @@ def certificate(site, world):
                    "programs the name that it has")
 
 
-def _seen(context, path):
-    """What a client sees of the certificate, whatever its dates.  Raises ssl.SSLError."""
-    return _handshake(context, _client(path), None).getpeercert()
+def _tried(certificate, key):
+    """(the context of a server with these two, what a client sees of the certificate, whatever its dates).  Raises
+    _Unfit."""
+    try:
+        if why := _unfit(certificate, key):
+            raise _Unfit(f"TLS cannot be offered: {why}", _NAMED)
+        context = server_context(certificate, key)
+    except OSError as error:
+        raise _Unfit(f"TLS cannot be offered: {error.filename} cannot be read: {error.strerror}", _NAMED) from error
+    except StreamError as error:
+        raise _Unfit(f"TLS cannot be offered: {error}", _NAMED) from error
+    try:
+        return context, _handshake(context, _client(certificate), None).getpeercert()
+    except ssl.SSLError as error:
+        raise _Unfit(f"mail programs would refuse the certificate {certificate}: "
+                     f"{getattr(error, 'verify_message', '') or error}", _ANEW) from error
+
+
+def _unfit(certificate, key):
+    """What is wrong with the two files as such, in words; '' if nothing is.  Raises OSError, with the file's name."""
+    for path in (certificate, key):
+        if not stat.S_ISREG(os.stat(path).st_mode):         # a pipe would be waited for, and some devices never end
+            return f"{path} is no regular file"
+        with open(path, "rb"):
+            pass                # OpenSSL does not tell which of the two it may not read
+    try:
+        _client(certificate)
+    except ssl.SSLError:
+        return f"{certificate} holds no certificate in PEM"
+    try:
+        # With a password, lest OpenSSL ask for one at the terminal; nobody is there to be asked by a server.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        return _WHY.get(error.reason, f"OpenSSL refuses {{certificate}} with {{key}}: {error.reason}").format(
+            certificate=certificate, key=key)
+    return ""
 
 
 def _names(context, site):

@@ -31,26 +31,21 @@ def fine(found):
     return Finding(FINE, found)
 
 
-def _system_resolver():
-    from dns import resolver        # on demand: only where we are on line
-    return resolver.Resolver()
-
-
 class World(Value):
     """The machine as the checks see it.
 
     root        where etc/, usr/lib/ and var/spool/ are
     proc        where Linux shows processes, sockets and mounts
     clock       gives the seconds since the epoch
-    resolver    makes what looks MX records up, a dns.resolver.Resolver
+    resolver    makes what looks MX records up, a dns.resolver.Resolver; None: of this machine's name servers
     path        where cron and systemd look for the programs of links
     ports       {service: port}, for a service without an entry
-    patience    seconds that a server or a name server may take to answer
+    patience    seconds that a server may take to answer
     """
 
     __slots__ = ("root", "proc", "clock", "resolver", "path", "ports", "patience")
     defaults = {
-        "root": "/", "proc": PROC, "clock": time.time, "resolver": _system_resolver,
+        "root": "/", "proc": PROC, "clock": time.time, "resolver": None,
         "path": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "ports": REGISTERED, "patience": 5,
     }
@@ -64,13 +59,18 @@ class World(Value):
         return sorted(glob.glob(os.path.join(glob.escape(self.file(*parts)), "*")))
 
 
-def lines(path):
-    """The lines of a file, none where it cannot be read."""
+def text(path):
+    """What is in a file, "" where it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as f:
-            return f.read().splitlines()
+            return f.read()
     except OSError:
-        return []
+        return ""
+
+
+def lines(path):
+    """The lines of a file, none where it cannot be read."""
+    return text(path).splitlines()
 
 
 class User(Value):

@@ -10,7 +10,7 @@ import re
 
 from amsmail.setup.imports.result import Imported
 from amsmail.site import passwords
-from amsmail.site.rules import is_box_name
+from amsmail.site.rules import is_file_name
 from amsmail.site.values import listed
 from amsmail.wire.address import AddressError, parse_address
 
@@ -40,7 +40,7 @@ class _Boxes:
     def add(self, line, user, password="", addresses=()):
         """A box for `user`, with the hash of a password or '', and addresses besides the box's own name."""
         box = user.partition("@")[0].lower()
-        if not is_box_name(box):
+        if not is_file_name(box):
             self.leave_out(line, user, "no box can be called so: 1 to 64 of a-z, 0-9, '.', '_', '-'")
         elif box in self._taken:
             self.leave_out(line, user, f"there is a box {box} already; it was left as it is")
@@ -183,7 +183,10 @@ def _rows(boxes, rows):
 
 
 def _row(boxes, line, row, surplus):
-    box = row["box"].strip()
+    box = row.get("box", "").strip()
+    if not box:
+        boxes.leave_out(line, "the line", "it names no box")
+        return
     if surplus > 0:
         boxes.leave_out(line, box, "the line has more columns than the first line names")
     password, stored = row.get("password", ""), row.get("hash", "").strip()

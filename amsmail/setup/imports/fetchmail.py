@@ -50,6 +50,8 @@ _OTHER_PROTOCOL = "there is only POP3 and IMAP with a password here"
 _PREVENTS = {"plugin": "connections are made by amsmail itself, not through a command"}
 _PROTOCOLS = {"pop3": "pop3", "apop": "pop3", "imap": "imap", "auto": "imap"}
 _AUTHS = {"any", "password", "cram", "cram-md5"}
+# (option, its default, what of it can be taken over)
+_KNOWN = (("protocol", "auto", _PROTOCOLS), ("auth", "any", _AUTHS))
 _SERVICES = {"pop3": "110", "pop3s": "995", "imap": "143", "imap2": "143", "imaps": "993"}
 
 
@@ -83,45 +85,62 @@ def _account(accounts, entry, options):
     for name in options:
         if name in _LEFT:
             told(name, _LEFT[name], name if value(name) else f"no {name}")
-    prevented = [(name, _PREVENTS[name]) for name in options if name in _PREVENTS]
-    if value("protocol", "auto") not in _PROTOCOLS:
-        prevented.append(("protocol", _OTHER_PROTOCOL))
-    if value("auth", "any") not in _AUTHS:
-        prevented.append(("auth", _OTHER_PROTOCOL))
-    for name, why in prevented:
-        told(name, f"{why}; the account was not taken over", f"{title}: {name} {value(name)}")
+    is_prevented = _tell_prevented(options, value, told, title)
     if not entry.is_polled:
         accounts.leave_out(entry.line, f"skip {entry.server}",
                            "it was not asked without being named, and here each account is; it was not taken over")
-    if prevented or not entry.is_polled:
+    if is_prevented or not entry.is_polled:
         return
-    kind = _PROTOCOLS[value("protocol", "auto")]
+    kind = _kind(value, told, title)
     account = {"type": kind, "host": value("via") or entry.server, "port": _port(value, told), "user": user,
-               "password": value("password", ""), "tls": _tls(value, told), "after": _after(kind, value, told),
-               **_recipients(value, told, title)}
-    if value("sslcertfile"):
-        account["ca_file"] = value("sslcertfile")
+               "password": _password(value, told, title), "tls": _tls(value, told), "after": _after(kind, value, told),
+               "ca_file": value("sslcertfile", ""), **_recipients(value, told, title)}
     if value("sslcertck") is False:
         told("sslcertck", UNCHECKED, "no sslcertck")
-    if value("protocol", "auto") == "auto":
+    if value("user") is None:
+        told("user", "fetchmail took the name of whoever ran it; say it as user", f"{title}: no user")
+    for folder in _folders(kind, value, told):
+        accounts.add(entry.line, user or entry.server, {**account, "folder": folder})
+
+
+def _tell_prevented(options, value, told, title):
+    """Tells what makes an account another one than there can be here.  Gives whether there is anything."""
+    prevented = [(name, _PREVENTS[name]) for name in options if name in _PREVENTS]
+    prevented += [(name, _OTHER_PROTOCOL) for name, default, known in _KNOWN if value(name, default) not in known]
+    for name, why in prevented:
+        told(name, f"{why}; the account was not taken over", f"{title}: {name} {value(name)}")
+    return bool(prevented)
+
+
+def _kind(value, told, title):
+    """The key type."""
+    protocol = value("protocol", "auto")
+    if protocol == "auto":
         told("protocol", "fetchmail tried IMAP and then POP3; here type = imap was taken: if the provider has no IMAP, "
                          "say type = pop3", f"{title}: no protocol")
+    return _PROTOCOLS[protocol]
+
+
+def _password(value, told, title):
+    """The key password, '' where fetchmail had it from elsewhere."""
     if _hides_password(value):
-        told("protocol" if value("protocol") == "apop" else "auth", PASSWORD_SENT,
-             "apop" if value("protocol") == "apop" else f"auth {value('auth')}")
-    if "user" not in options:
-        accounts.leave_out(entry.line, f"{title}: no user", "fetchmail took the name of whoever ran it; say it as user")
-    if "password" not in options:
-        accounts.leave_out(entry.line, f"{title}: no password",
-                           "fetchmail looked for it in .netrc or asked for it; say it as password")
+        is_apop = value("protocol") == "apop"
+        told("protocol" if is_apop else "auth", PASSWORD_SENT, "apop" if is_apop else f"auth {value('auth')}")
+    if value("password") is None:
+        told("password", "fetchmail looked for it in .netrc or asked for it; say it as password",
+             f"{title}: no password")
+    return value("password", "")
+
+
+def _folders(kind, value, told):
+    """The folders to fetch, '' for the default: an account each."""
     folders = value("folder", [])
     if folders and kind == "pop3":
         told("folder", "by POP3 there is only one")
-        folders = []
+        return [""]
     if len(folders) > 1:
         told("folder", "one account fetches one folder: there is an account for each", f"folder {', '.join(folders)}")
-    for folder in folders or [""]:
-        accounts.add(entry.line, user or entry.server, {**account, "folder": folder})
+    return folders or [""]
 
 
 def _port(value, told):

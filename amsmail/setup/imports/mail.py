@@ -40,7 +40,7 @@ def mail(spool, boxes, source, box="", progress=lambda box, messages: None, is_d
     """
     with of_owner(spool.path):
         if is_dry:
-            return _all_of(_Trial(spool, progress), boxes, source, box)
+            return _all_of(_DryRun(spool, progress), boxes, source, box)
         with spool.lock("mailcheck"):       # mailcheck would end what is half done here: resume_all()
             resume_all(spool)
             return _all_of(_Import(spool, progress), boxes, source, box)
@@ -138,7 +138,7 @@ class _Import:
         Seen(self._journal_of(box)).keep_only(set(journal))
 
 
-class _Trial(_Import):
+class _DryRun(_Import):
     """The same, and nothing is written."""
 
     def __init__(self, spool, progress):

@@ -2,9 +2,8 @@
 
 import re
 
-from amsmail.site import layout
-from amsmail.site.rules import is_box_name
-from amsmail.site.values import CHECKS, Wrong
+from amsmail.site import config_file, shown
+from amsmail.site.rules import is_file_name
 from amsmail.wire.value import Value
 
 # The folders that are named for whose mail is in them.
@@ -23,24 +22,28 @@ class Imported(Value):
 
     __slots__ = ("changes", "wanted", "left_out")
 
-    def accounts(self):
+    def names(self):
         """The names of the accounts or boxes, in order."""
         return list(dict.fromkeys(keys[1] for keys in [*self.changes, *self.wanted]))
+
+    def values(self, name):
+        """{keys: text} of what was found of one of them."""
+        return {keys: text for keys, text in self.changes.items() if keys[1] == name and text}
+
+    def put(self, draft, name):
+        """Puts one of them into a Draft of mail.cfg.  Raises ValueError if a value cannot stand there."""
+        draft.add(next(keys[:2] for keys in [*self.changes, *self.wanted] if keys[1] == name))
+        for keys, text in self.values(name).items():
+            draft.set(keys, text)
 
 
 def owner(path):
     """The box that a path of mail is named for: that of /var/mail/joe and of /home/joe/Maildir is joe; '' for none."""
     match = _OWNED.fullmatch(path)
-    return match[1] if match and is_box_name(match[1]) else ""
+    return match[1] if match and is_file_name(match[1]) else ""
 
 
-# What each key of an account may hold, as in mail.spec.
-_KINDS = {"host": "host", "port": "port", "user": "text", "password": "text", "fingerprint": "fingerprint",
-          "ca_file": "path", "box": "word", "envelope_prefix": "text", "folder": "text", "deletion_folder": "text",
-          "after": "after"}
-_NEEDED = {"host": "the provider's server", "user": "the user name at the provider",
-           "password": "the password at the provider"}
-_SECRET = {"password"}
+_NEEDED = ("host", "user", "password")      # an import tells the type itself
 
 
 class Accounts:
@@ -65,15 +68,15 @@ class Accounts:
             if text and self._fits(line, name, key, text):
                 self._changes["accounts", name, key] = text
         has = {key for _, account, key in self._changes if account == name}
-        for key, what in _NEEDED.items():
+        for key in _NEEDED:
             if key not in has:
-                self._wanted["accounts", name, key] = what
+                self._wanted["accounts", name, key] = config_file.expected(("accounts", name, key), "")
         if not has & {"box", "envelope"}:
             self._wanted["accounts", name, "box"] = "the box that its mail goes to"
 
     def _name(self, wish):
         base = re.sub(r"[^a-z0-9_-]+", "-", wish.partition("@")[0].lower()).strip("-")[:50]
-        name, number = base if is_box_name(base) else "account", 1
+        name, number = base if is_file_name(base) else "account", 1
         while name in self._taken:
             number += 1
             name = f"{base or 'account'}-{number}"
@@ -81,24 +84,22 @@ class Accounts:
         return name
 
     def _fits(self, line, name, key, text):
-        shown = "a value that is not shown here" if key in _SECRET else repr(text)
-        try:
-            if key in _KINDS:
-                CHECKS[_KINDS[key]](text)
-            text.encode()
-            layout.quoted(text)
-        except Wrong as error:
-            why = f"mail.cfg takes {error}"
-        except UnicodeEncodeError:
-            why = "is no UTF-8 text"
-        except ValueError as error:
-            why = f"cannot stand in mail.cfg: {error}"
-        else:
-            why = "" if key != "box" or is_box_name(text) else "no box can be called so; name one that there is"
-        if why:
-            self.leave_out(line, f"account {name}: {key} = {shown}", why)
+        keys = ("accounts", name, key)
+        if why := _unfit(keys, text):
+            self.leave_out(line, f"account {name}: {key} = {shown.value(keys, text)}", why)
         return not why
 
     def imported(self):
         return Imported(self._changes, self._wanted, sorted(self._left_out, key=lambda each: each[0]))
 
+
+def _unfit(keys, text):
+    """Why a text cannot be the value at `keys`, '' if it can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "is no UTF-8 text"
+    if keys[-1] == "box" and not is_file_name(text):
+        return "no box can be called so; name one that there is"
+    expected = config_file.expected(keys, text)
+    return expected and f"mail.cfg takes {expected}"

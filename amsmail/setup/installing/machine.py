@@ -25,6 +25,10 @@ class Trouble(Exception):
     """What cannot be done, and what to do about it, in words for a person."""
 
 
+class Closed(Trouble):
+    """What this user may not read, and an installation goes by."""
+
+
 class Owner(Value):
     """Whom a file belongs to and its mode, with the names that a stat result has."""
 
@@ -32,13 +36,16 @@ class Owner(Value):
 
 
 class Machine:
-    """`root` is the scratch root, or None for the machine that runs now; `state` is the folder for the record."""
+    """`root` is the scratch root, or None for the machine that runs now; `state` is the folder for the record.  Raises
+    Trouble where the root is something else than a folder."""
 
     def __init__(self, root=None, state="/var/lib/amsmail"):
         self.state = state
         self.real = root is None
         self.root = "" if self.real else os.path.abspath(root)
         self._top = os.path.realpath(self.root or os.sep)
+        if os.path.exists(self._top) and not os.path.isdir(self._top):
+            raise Trouble(f"{root} is no folder")
 
     def path(self, path):
         """Where `path` lies now.  Raises Trouble where that is outside the scratch root, since something in it is a
@@ -52,18 +59,24 @@ class Machine:
                           "this inside that root (chroot)")
         return found
 
+    def is_there(self):
+        """Whether there is a folder for the scratch root."""
+        return os.path.isdir(self._top)
+
     def has(self, *paths):
         """Whether one of these is there, be it a link to wherever.  Raises Trouble as path()."""
         return any(os.path.lexists(os.path.join(self.path(folder), name))
                    for folder, name in map(os.path.split, paths))
 
     def read(self, path):
-        """The octets of a file, or None.  Raises Trouble as path()."""
+        """The octets of a file, or None.  Raises Closed, and Trouble as path()."""
         try:
             with open(self.path(path), "rb") as f:
                 return f.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except PermissionError as error:
+            raise Closed(f"{path} can be read by root alone") from error
 
     def may_change(self):
         """Whether this user may do what an installation does: root here, anybody below a scratch root."""
@@ -79,7 +92,9 @@ class Machine:
         # The machine's top itself: it is there before the first installation, and nothing of a lock is left after
         # the last --undo.
         try:
-            durable.make_directory(self._top)
+            if not os.path.isdir(self._top):
+                durable.make_directory(self._top)
+                os.chmod(self._top, 0o755)      # it becomes a machine's /, which user amsmail must get through
             top = os.open(self._top, os.O_RDONLY)
         except OSError as error:
             raise Trouble(f"{self._top} cannot be used: {error.strerror}") from error
@@ -148,6 +163,12 @@ class Machine:
     def runs(self, pid):
         """Whether the process with that number is still there."""
         return processes.process(processes.PROC, pid) is not None
+
+    def running(self, program):
+        """The number of a process that runs the program at that path, itself or as a script; None if there is none."""
+        names = (os.path.basename(program), "python")       # and no editor that was given the same path
+        return next((process.pid for process in (processes.processes(processes.PROC) if self.real else ())
+                     if program in process.words[:3] and process.name.startswith(names)), None)
 
     def sees_listeners(self):
         """Whether open_ports() and listeners() can tell anything: on Linux, and not for a scratch root."""

@@ -4,7 +4,7 @@ Each kind has the same things: `kind` and `path`, its name in the record; `done(
 should be; `before(machine)`, what there was, for the record, and `now()`, what it will be; `do(machine)`; and
 `undo(machine, entry, purge)`, a static method that needs the record alone.  That gives None, or (whether it stays, a
 sentence that says why).  The record is written before anything is done, so an undo also takes back a piece that is half
-done, or was never begun.
+done, or was never begun.  `keeps` names what an entry of the kind must have for that.
 """
 
 import hashlib
@@ -29,6 +29,7 @@ def digest(data):
 class Piece(Value):
     """What the kinds have in common."""
 
+    keeps = ()
     __slots__ = ()
 
     def before(self, _machine):
@@ -45,6 +46,7 @@ class Piece(Value):
 class Folder(Piece):
     """A folder.  With a mode it is amsmail's own; without one, any folder will do.  `kind` may be 'filled'."""
 
+    keeps = ("made",)
     __slots__ = ("path", "mode", "owner", "kind")
     defaults = {"mode": None, "owner": ROOTS, "kind": "folder"}
 
@@ -83,6 +85,8 @@ class Folder(Piece):
 class Filled:
     """How a folder of kind 'filled' is undone.  What a person or the mail put into it goes only when that is told."""
 
+    keeps = Folder.keeps
+
     @staticmethod
     def undo(machine, entry, purge):
         if purge and entry["made"]:
@@ -96,6 +100,7 @@ class File(Piece):
     service entry) stays as it is until --undo, 'site' (mail.cfg) is never touched if it is there."""
 
     kind = "file"
+    keeps = ("ours", "backup", "replaced")
     __slots__ = ("path", "data", "mode", "owner", "ours")
     defaults = {"mode": 0o644, "owner": ROOTS, "ours": "settings"}
 
@@ -141,6 +146,7 @@ class Lines(Piece):
     """Lines between two marks, at the end of a file that belongs to somebody else."""
 
     kind = "lines"
+    keeps = ("backup", "replaced")
     __slots__ = ("path", "text")
 
     def done(self, machine, entry):
@@ -182,6 +188,7 @@ class Account(Piece):
     """The group and the user amsmail: no password, no shell, no home, no other group."""
 
     kind = "account"
+    keeps = ("user", "group", "homes")
     __slots__ = ("path", "homes")
 
     def done(self, machine, _entry):
@@ -241,6 +248,7 @@ class Commands(Piece):
     are about: when that changes they are run again."""
 
     kind = "commands"
+    keeps = ("back",)
     __slots__ = ("path", "forth", "back", "of")
     defaults = {"of": ""}
 

@@ -56,7 +56,7 @@ def _programs(choice, where):
         launchers += [File(f"{file.path}.cmd", f'@"{python}" -IS "%~dp0{os.path.basename(file.path)}" %*\r\n'.encode(),
                            ours="program") for file in launchers]
     yield (f"copy {', '.join(copied)} to {library}",
-           [*parents(library), software.Library(library, contents, python)])
+           [*parents(library), software.Library(library, contents)])
     yield (f"put {', '.join(os.path.basename(file.path) for file in launchers)} into {where.sbin}, for {python}",
            [*parents(launchers[0].path), *launchers])
     if where.man:

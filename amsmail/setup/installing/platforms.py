@@ -10,6 +10,7 @@ import subprocess
 import sys
 from xml.etree import ElementTree
 
+from amsmail.site.config import DEFAULT_SPOOL
 from amsmail.wire.value import Value
 
 NAMESPACE = "http://schemas.microsoft.com/windows/2004/02/mit/task"
@@ -28,7 +29,7 @@ def _windows(variable, otherwise):
 
 
 UNIX = Places("/usr/local/lib/amsmail", "/usr/local/sbin", "/usr/local/share/man", "/etc/amsmail",
-              "/var/spool/amsmail", "/var/lib/amsmail", "")
+              DEFAULT_SPOOL, "/var/lib/amsmail", "")
 CYGWIN = UNIX.but(share="/usr/local/share/amsmail")
 _PROGRAMS, _DATA = _windows("ProgramFiles", "C:/Program Files"), _windows("ProgramData", "C:/ProgramData")
 WINDOWS = Places(f"{_PROGRAMS}/lib", f"{_PROGRAMS}/sbin", "", _DATA, f"{_DATA}/spool", f"{_DATA}/installed",

@@ -8,6 +8,7 @@ from amsmail.setup.installing.machine import Trouble
 from amsmail.setup.installing.pieces import Account, Commands, File, Filled, Folder, Lines
 from amsmail.setup.installing.starting import Reload, Start
 from amsmail.setup.installing.rivals import Disabled
+from amsmail.setup.installing.services import NAMES
 from amsmail.store import durable
 
 KINDS = {"filled": Filled, "folder": Folder,
@@ -23,10 +24,9 @@ class Record:
         self._machine = machine
         self._path = f"{machine.state}/installed.json"
         data = machine.read(self._path)
-        try:
-            self._data = json.loads(data) if data else {"choice": {}, "entries": []}
-        except ValueError:
-            raise Trouble(f"{self._path} is damaged: what was installed is not known") from None
+        self._data = {"choice": {}, "entries": []} if data is None else _parsed(data)
+        if self._data is None:
+            raise Trouble(f"{self._path} is damaged, or of another amsmail: what was installed is not known")
 
     @property
     def choice(self):
@@ -82,6 +82,7 @@ class Record:
         """Takes everything back, the last first.  Gives ([(entry, why it stays)], [what else a person should know])."""
         staying, told = [], []
         self._data["choice"] = {}       # mail may stay, and be served by another super-server next
+        self._forget_leftovers(self._path)
         for entry in reversed(self.entries):
             if entry["path"] == f"{self._machine.state}/backup" and not staying:
                 self._forget_backups()
@@ -113,7 +114,15 @@ class Record:
         folder = self._machine.path(f"{self._machine.state}/backup")
         durable.forget([entry.path for entry in os.scandir(folder)] if os.path.isdir(folder) else [])
 
+    def _forget_leftovers(self, path):
+        """Removes what is left of a run that was killed while it wrote that file."""
+        folder, name = os.path.split(self._machine.path(path))
+        durable.forget([os.path.join(folder, each) for each in (os.listdir(folder) if os.path.isdir(folder) else ())
+                        if durable.is_leftover(each) and each.startswith(f".{name}.")])
+
     def _undo(self, entry, purge):
+        if entry["kind"] in (File.kind, Lines.kind):
+            self._forget_leftovers(entry["path"])
         stays, why = KINDS[entry["kind"]].undo(self._machine, entry, purge) or (False, "")
         if not stays:
             self._data["entries"].remove(entry)
@@ -124,3 +133,30 @@ class Record:
     def _save(self):
         text = json.dumps(self._data, indent=1)
         durable.replace(self._machine.path(self._path), text.encode(), self._machine.owner("root:root", _MODE))
+
+
+def _parsed(data):
+    """The record in these octets; None where they are none."""
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return None
+    if not isinstance(found, dict):
+        return None
+    choice, entries = found.get("choice"), found.get("entries")
+    whole = isinstance(entries, list) and all(map(_is_entry, entries))
+    return found if whole and (choice == {} or _is_choice(choice)) else None
+
+
+def _is_choice(choice):
+    return isinstance(choice, dict) and choice.get("service") in NAMES and isinstance(choice.get("ports"), dict)
+
+
+def _is_entry(entry):
+    """Whether it has what is needed of an entry of its kind."""
+    if not isinstance(entry, dict) or entry.get("kind") not in [*KINDS] or not isinstance(entry.get("path"), str):
+        return False
+    needed = {"all written", "complete", *KINDS[entry["kind"]].keeps}
+    if entry.get("made") is False or entry.get("backup"):
+        needed |= {"mode", "uid", "gid"}        # of what was there before
+    return needed <= entry.keys()

@@ -6,6 +6,8 @@ import re
 from amsmail.setup.installing.machine import Trouble
 from amsmail.setup.installing.pieces import Piece, parts
 from amsmail.setup.processes import named
+from amsmail.setup.super_entries import (
+    INETD_CONF, XINETD_CONF, XINETD_FOLDER, inetd, is_included, port_of, tcp_ports, xinetd)
 from amsmail.site.ports import REGISTERED
 from amsmail.wire.value import Value
 
@@ -34,8 +36,8 @@ class Rival(Value):
 
 def find(machine, ports, own):
     """The Rivals of a server for `ports`, {service: port}.  `own`, the names of processes that serve for us already."""
-    return [*_enabled(machine, ports), *_listening(machine, ports, own), *_inetd(machine, ports),
-            *_xinetd(machine, ports)]
+    found = [*_enabled(machine, ports), *_listening(machine, ports, own), *_started(machine, ports)]
+    return list(dict.fromkeys(found))       # an entry for two addresses is two
 
 
 def _enabled(machine, ports):
@@ -84,45 +86,41 @@ def _program(process):
     return process.name if "python" in os.path.basename(process.program) else process.program or process.name
 
 
-def _inetd(machine, ports):
-    above, ours, below = parts(machine, "/etc/inetd.conf")
-    for number, line in _numbered(above, ours, below):
-        words = line.split()
-        if len(words) < 6 or words[0].startswith("#"):
-            continue
-        if _port(words[0].rpartition(":")[2], ports) in ports.values():
-            yield Rival("", f"line {number} of /etc/inetd.conf starts {words[5]} for {words[0]}",
-                        "put a # before that line")
+_REMEDIES = {"inetd": "put a # before that line", "xinetd": "set `disable = yes` in it"}
 
 
-def _numbered(above, ours, below):
-    """(number, line) of the lines above and below ours, which have a mark before and behind them."""
-    between = ours.count("\n") + 2 if ours else 0
-    yield from enumerate(above.split("\n"), 1)
-    yield from enumerate(below.split("\n"), above.count("\n") + between + 1)
+def _started(machine, ports):
+    """What inetd and xinetd start for our ports."""
+    known = {**REGISTERED, **tcp_ports(_text(machine, "/etc/services"))}
+    for each in (*_inetd(machine), *_xinetd(machine)):
+        if port_of(each.service, known) in ports.values():
+            place = f"line {each.line} of {each.file}" if each.server == "inetd" else each.file
+            program = each.command[0] if each.command else "something"
+            yield Rival("", f"{place} starts {program} for {each.title}", _REMEDIES[each.server])
 
 
-def _xinetd(machine, ports):
-    for name in _listed(machine.path("/etc/xinetd.d")):
-        text = (machine.read(f"/etc/xinetd.d/{name}") or b"").decode("utf-8", "replace")
-        if name.startswith("amsmail-"):
-            continue
-        for service, body in re.findall(r"(?ms)^\s*service\s+(\S+)\s*\{(.*?)^\s*\}", text):
-            settings = dict(re.findall(r"(?m)^\s*(\w+)\s*\+?=\s*(\S.*?)\s*$", body))
-            if (settings.get("disable") != "yes" and settings.get("protocol", "tcp") == "tcp"
-                    and _port(settings.get("port", service), ports) in ports.values()):
-                yield Rival("", f"/etc/xinetd.d/{name} starts {settings.get('server', 'something')} for {service}",
-                            "set `disable = yes` in it")
+def _inetd(machine):
+    above, ours, _ = parts(machine, INETD_CONF)
+    first = above.count("\n") + 1           # the mark before our lines
+    own = range(first, first + ours.count("\n") + 2) if ours else ()
+    return [each for each in inetd(INETD_CONF, _text(machine, INETD_CONF)) if each.line not in own]
 
 
-def _port(name, ports):
-    return int(name) if name.isdigit() else ports.get(name, 0)
+def _xinetd(machine):
+    paths = [XINETD_CONF, *(f"{XINETD_FOLDER}/{name}" for name in sorted(_listed(machine.path(XINETD_FOLDER)))
+                            if is_included(name) and not name.startswith("amsmail-"))]
+    return xinetd({path: _text(machine, path) for path in paths if os.path.isfile(machine.path(path))})
+
+
+def _text(machine, path):
+    return (machine.read(path) or b"").decode("utf-8", "replace")
 
 
 class Disabled(Piece):
     """A mail server that is stopped, and not started at boot any more."""
 
     kind = "mail server"
+    keeps = ("enabled",)
     __slots__ = ("path",)
 
     def done(self, machine, entry):

@@ -10,7 +10,8 @@ from amsmail.setup.installing import platforms
 from amsmail.setup.installing.machine import Trouble
 from amsmail.setup.installing.pieces import Commands, File, Lines, digest, parents
 from amsmail.setup.installing.software import CHECKOUT, interpreter
-from amsmail.setup.installing.starting import UNITS, Reload, Start, has_systemd, init_command
+from amsmail.setup.installing.starting import UNITS, Reload, Start, has_systemd
+from amsmail.setup.super_entries import INETD_CONF, XINETD_CONF, XINETD_FOLDER, tcp_ports
 from amsmail.site.ports import REGISTERED
 
 _SBIN, _SPOOL = platforms.UNIX.sbin, platforms.UNIX.spool       # as the samples have them
@@ -22,33 +23,32 @@ def entries(machine, name, ports, spool):
 
 
 def _xinetd(machine, ports, _spool):
-    if machine.real and b"/etc/xinetd.d" not in (machine.read("/etc/xinetd.conf") or b""):
-        raise Trouble("/etc/xinetd.conf has no line `includedir /etc/xinetd.d`: add it, and start again")
+    if machine.real and XINETD_FOLDER.encode() not in (machine.read(XINETD_CONF) or b""):
+        raise Trouble(f"{XINETD_CONF} has no line `includedir {XINETD_FOLDER}`: add it, and start again")
     files = []
     for service, port in ports.items():
         text = _sample(f"xinetd.d/amsmail-{service}")
         text = re.sub(r"(?m)^(\s*port\s*=\s*)\d+$", rf"\g<1>{port}", text)
-        files.append(File(f"/etc/xinetd.d/amsmail-{service}", text.encode()))
-    return [(f"put {_names(files)} into /etc/xinetd.d", [*parents(files[0].path), Reload("xinetd"), *files]),
+        files.append(File(f"{XINETD_FOLDER}/amsmail-{service}", text.encode()))
+    return [(f"put {_names(files)} into {XINETD_FOLDER}", [*parents(files[0].path), Reload("xinetd"), *files]),
             (f"let xinetd serve {_ports(ports)}", [_start("xinetd", files, ports)])], []
 
 
 def _inetd(machine, ports, _spool):
-    lines = Lines("/etc/inetd.conf", _inetd_lines(machine, ports))
-    return [("add five lines, between marks, to /etc/inetd.conf",
+    lines = Lines(INETD_CONF, _inetd_lines(machine, ports))
+    return [(f"add five lines, between marks, to {INETD_CONF}",
              [*parents(lines.path), Reload("inetd"), lines]),
             (f"let inetd serve {_ports(ports)}", [_start("inetd", [lines], ports)])], []
 
 
 def _inetd_lines(machine, ports):
     """The sample's lines, with a port's number where /etc/services has no such name, or another number."""
-    known = (machine.read("/etc/services") or b"").decode("utf-8", "replace")
+    known = tcp_ports((machine.read("/etc/services") or b"").decode("utf-8", "replace"))
     found = []
     for line in _sample("inetd.conf").splitlines():
         service = line.partition(" ")[0]
         if service in ports:
-            number = re.search(rf"(?m)^{service}\s+(\d+)/tcp\b", known)
-            name = service if number and int(number[1]) == ports[service] else str(ports[service])
+            name = service if known.get(service) == ports[service] else str(ports[service])
             found.append(f"{name:<{len(service)}}{line[len(service):]}\n")
     return "".join(found)
 
@@ -85,8 +85,7 @@ def _amsd_by_systemd(machine, ports, spool, command):
 def _amsd_by_init(machine, ports, command):
     # The user is the spool's owner: amsd gives up root by itself once it has the ports.
     lines = Lines("/etc/inittab", f"am:2345:respawn:{command} 2>&1 | logger -t amsd -p mail.info\n")
-    told = Commands("init", (), [init_command(machine)])
-    return [("add a line, between marks, to /etc/inittab", [told, lines]),
+    return [("add a line, between marks, to /etc/inittab", [Reload("amsd"), lines]),
             (f"let init start amsd, which serves {_ports(ports)}", [_start("amsd", [lines], ports)])], []
 
 

@@ -10,11 +10,13 @@ import configparser
 import importlib.metadata
 import json
 import os
+import py_compile
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from amsmail import __version__
@@ -25,6 +27,7 @@ from amsmail.store import durable
 CHECKOUT = Path(__file__).resolve().parents[3]
 _LEFT_OUT = {"__pycache__", "tests"}        # names of folders
 _HIDDEN = {"/home", "/root", "/run/user", "/tmp", "/var/tmp"}      # by ProtectHome and PrivateTmp in etc/systemd/
+_BEGUN = re.compile(r"[0-9][0-9A-Za-z.+]*-[0-9a-f]{8}\.new")      # what version() gives, not yet renamed
 _IMPORTED_AS = {"dnspython": "dns"}
 _FIND = """
 import importlib.util, json, sys
@@ -119,7 +122,7 @@ class Library(Piece):
     """The folder with the library, and its modules compiled, since user amsmail may not write there."""
 
     kind = "library"
-    __slots__ = ("path", "contents", "python")
+    __slots__ = ("path", "contents")
 
     def done(self, machine, entry):
         if entry and not entry["complete"] or not machine.has(self.path):
@@ -128,13 +131,21 @@ class Library(Piece):
 
     def do(self, machine):
         final = machine.path(self.path)
-        if os.path.isdir(final):        # whole, for its name came last; but others could write there, or not read it
-            _remove_compiled(final)
-            self._compile(machine, final)
-            _close(machine, self.path)
-            return
-        made = f"{final}.new"
-        shutil.rmtree(made, ignore_errors=True)     # of a run that was broken off
+        with _nobody_else_writes():
+            # Whole if it is there, for its name came last; but others could write there, or not read it.
+            if os.path.isdir(final):
+                _remove_compiled(final)
+                _compile(final, self.path)
+                _close(machine, self.path)
+                return
+            made = f"{final}.new"
+            shutil.rmtree(made, ignore_errors=True)     # of a run that was broken off
+            self._write(made)
+            _compile(made, self.path)
+            _close(machine, f"{self.path}.new")
+            durable.publish(made, final)
+
+    def _write(self, made):
         for name, data in self.contents.items():
             path = os.path.join(made, name)
             os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
@@ -146,18 +157,44 @@ class Library(Piece):
             except BaseException:
                 file.discard()
                 raise
-        self._compile(machine, made)
-        _close(machine, f"{self.path}.new")
-        durable.publish(made, final)
-
-    def _compile(self, machine, place):
-        machine.run(self.python, "-IS", "-m", "compileall", "-q", "-s", place, "-p", self.path, place)
 
     @staticmethod
     def undo(machine, entry, _purge):
         for path in (entry["path"], f"{entry['path']}.new"):
             shutil.rmtree(machine.path(path), ignore_errors=True)
         return None
+
+
+def sweep(machine, folder):
+    """Removes from the folder of the libraries those that were begun and that no record names any more."""
+    place = machine.path(folder)
+    for name in os.listdir(place) if os.path.isdir(place) else ():
+        if _BEGUN.fullmatch(name):
+            shutil.rmtree(os.path.join(place, name), ignore_errors=True)
+
+
+@contextmanager
+def _nobody_else_writes():
+    """Within, what is made is for its owner to write and for all to read, whatever umask a person has."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _compile(place, library):
+    """Compiles the modules in `place`, which will run from `library`.  In this process, which is the interpreter() that
+    they are for: a child would go on writing when this is killed, even while --undo takes the folder away.  Raises
+    Trouble and OSError."""
+    for path in sorted(Path(place).rglob("*.py")):
+        # Not where PYTHONPYCACHEPREFIX says: the programs look beside the source.
+        compiled = path.parent / "__pycache__" / f"{path.stem}.{sys.implementation.cache_tag}.pyc"
+        name = f"{library}/{path.relative_to(place).as_posix()}"
+        try:
+            py_compile.compile(str(path), str(compiled), name, doraise=True, optimize=0)
+        except py_compile.PyCompileError as error:
+            raise Trouble(f"{name} cannot be compiled: {error.msg.strip()}") from error
 
 
 def _modes(machine, library):

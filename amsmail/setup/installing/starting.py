@@ -58,6 +58,7 @@ class Start(Piece):
     """A super-server that serves.  `of` stands for its entries: when they change, it is told again."""
 
     kind = "service"
+    keeps = ("of", "ran", "units")
     __slots__ = ("path", "of", "ports", "units")
     defaults = {"units": ()}
 
@@ -89,7 +90,8 @@ class Start(Piece):
 
 
 class Reload(Piece):
-    """Comes before the entries, so that --undo tells the super-server when they are gone."""
+    """Comes before the entries, so that --undo tells who read them when they are gone: a super-server, or init, which
+    then ends amsd."""
 
     kind = "reload"
     __slots__ = ("path",)
@@ -102,10 +104,14 @@ class Reload(Piece):
 
     @staticmethod
     def undo(machine, entry, _purge):
-        process = BY_PID_FILE[entry["path"]].process(machine)
-        if process:
-            os.kill(process, signal.SIGHUP)
+        _RELOAD[entry["path"]](machine, entry["path"])
         return None
+
+
+def _hang_up(machine, name):
+    process = BY_PID_FILE[name].process(machine)
+    if process:
+        os.kill(process, signal.SIGHUP)
 
 
 def _start_by_pid_file(machine, piece):
@@ -166,24 +172,28 @@ def _offline(machine):
     return () if machine.real else (f"--root={machine.root}",)
 
 
-def _tell_init(machine, _piece):
-    if machine.real:
-        machine.run(*init_command(machine))
-
-
-def init_command(machine):
-    """The words by which init is told to read its table again."""
+def _tell_init(machine, _name):
+    """Lets init read its table again."""
     # sysvinit has telinit; busybox's init takes SIGHUP.
     telinit = machine.program("telinit")
-    return (telinit, "q") if telinit else ("kill", "-HUP", "1")
+    if machine.real:
+        machine.run(*((telinit, "q") if telinit else ("kill", "-HUP", "1")))
 
 
+def _end_by_init(machine, name):
+    """Lets init end amsd, whose line is gone, and waits for that: a user who has processes cannot be removed."""
+    _tell_init(machine, name)
+    _wait(lambda: machine.running(f"{platforms.UNIX.sbin}/{name}"), f"init was told to end {name} (process {{}}), and "
+          "it goes on")
+
+
+_RELOAD = {"xinetd": _hang_up, "inetd": _hang_up, "amsd": _end_by_init}
 _CONTROL = {
     "xinetd": (_start_by_pid_file, _stop_by_pid_file),
     "inetd": (_start_by_pid_file, _stop_by_pid_file),
     "systemd": (_start_units, _stop_units),
     "timer": (_start_units, _stop_timer),
-    "amsd": (_tell_init, lambda machine, entry: None),       # init_command() tells it, when its line is gone
+    "amsd": (_tell_init, lambda machine, entry: None),       # ended by Reload, when its line is gone
 }
 
 

@@ -11,6 +11,7 @@ import dns.exception
 import dns.name
 import dns.resolver
 
+from amsmail.setup import exchangers
 from amsmail.setup.provider.providers import SERVICES, Offer, Providers, is_within
 from amsmail.site.values import is_domain
 from amsmail.wire.address import parse_address
@@ -25,8 +26,6 @@ _SRV = (
     ("pop3", "implicit", "_pop3s._tcp"),
     ("pop3", "starttls", "_pop3._tcp"),
 )
-# Seconds: for one question to one name server, and for the answer in all.  A round trip by satellite is up to 2.
-_TRY, _IN_ALL = 4, 8
 # Why nothing was found where the DNS failed; {domain} is that of the address.
 _FAILURES = (
     (dns.resolver.NXDOMAIN, "there is no domain {domain}: is the address right?"),
@@ -45,7 +44,7 @@ class Found(Value):
 
 
 class _Answer(Value):
-    """What came of one question: `records`, those to be tried first in front; `error`, None or what was raised."""
+    """What came of one question: `records`, an rrset or (); `error`, None or what was raised."""
 
     __slots__ = ("records", "error")
     defaults = {"records": (), "error": None}
@@ -64,44 +63,37 @@ def discover(address, resolver=None):
     if not is_domain(address.domain):
         return Found((), f"{address.domain} is no domain, so nothing can be looked up")
     try:
-        services, exchangers = _look_up(resolver or _system_resolver(), address.domain)
+        services, mail = _look_up(resolver or exchangers.system_resolver(), address.domain)
     except dns.exception.DNSException as error:
         return Found((), _failure(error, address.domain))
     by_name, declined = _by_name(providers, address, services)
-    by_exchanger = [offer for offer in _by_exchanger(providers, address, exchangers)
+    by_exchanger = [offer for offer in _by_exchanger(providers, address, exchangers.hosts(mail.records))
                     if offer.service not in {each.service for each in by_name}
                     and (offer.service, offer.tls) not in declined]
     offers = sorted(by_name + by_exchanger, key=lambda offer: SERVICES.index(offer.service))
-    return Found(tuple(offers), "" if offers else _why_nothing(address.domain, services, exchangers, declined))
-
-
-def _system_resolver():
-    resolver = dns.resolver.Resolver()
-    resolver.timeout, resolver.lifetime = _TRY, _IN_ALL
-    return resolver
+    return Found(tuple(offers), "" if offers else _why_nothing(address.domain, services, mail, declined))
 
 
 def _look_up(resolver, domain):
-    """([_Answer to each of _SRV], _Answer about the mail exchangers): all asked at once, so it takes one round trip."""
+    """([_Answer to each of _SRV], _Answer with the MX): all asked at once, so it takes one round trip."""
     questions = [*((f"{name}.{domain}.", "SRV") for _, _, name in _SRV), (f"{domain}.", "MX")]
     with ThreadPoolExecutor(len(questions)) as pool:
-        *services, exchangers = pool.map(lambda question: _ask(resolver, *question), questions)
-    return services, exchangers
+        *services, mail = pool.map(lambda question: _ask(resolver, *question), questions)
+    return services, mail
 
 
 def _ask(resolver, name, kind):
     try:
-        found = resolver.resolve(dns.name.from_text(name), kind, raise_on_no_answer=False).rrset
+        return _Answer(exchangers.records(resolver, name, kind))
     except dns.exception.DNSException as error:
         return _Answer(error=error)
-    return _Answer(tuple(found.processing_order()) if found else ())     # by priority and weight (RFC 2782)
 
 
 def _by_name(providers, address, services):
     """(Offers that SRV records make, {(service, tls)} that they say are not there: those whose target is '.')."""
     offers, declined = [], set()
     for (service, tls, name), answer in zip(_SRV, services):
-        for record in answer.records:
+        for record in answer.records.processing_order() if answer.records else ():     # RFC 2782: priority, weight
             host = record.target.to_text(omit_final_dot=True).lower()
             if record.target == dns.name.root:
                 declined.add((service, tls))
@@ -122,33 +114,29 @@ def _offer(providers, address, offer):
                      passwords=offer.service not in provider.oauth_only, note=provider.note)
 
 
-def _by_exchanger(providers, address, exchangers):
-    """The Offers of the provider that takes the domain's mail, which is then likely to keep it too."""
-    for host in _hosts(exchangers):
+def _by_exchanger(providers, address, hosts):
+    """The Offers of the provider of the first known of `hosts`, which take the domain's mail: it is likely to keep it
+    too."""
+    for host in hosts:
         if provider := providers.by_mx(host):
             source = f"{host}, which takes the mail for {address.domain}, is of {provider.title}"
             return [_offer(providers, address, offer) for offer in provider.offers(address, source)]
     return []
 
 
-def _hosts(exchangers):
-    return [record.exchange.to_text(omit_final_dot=True).lower() for record in exchangers.records]
-
-
-def _why_nothing(domain, services, exchangers, declined):
+def _why_nothing(domain, services, mail, declined):
     # The mail exchangers first: only there does "no such name" mean that there is no such domain.
-    failures = [exchangers.error, *(answer.error for answer in services
+    failures = [mail.error, *(answer.error for answer in services
                                     if not isinstance(answer.error, dns.resolver.NXDOMAIN))]
     failed = next(filter(None, failures), None)
     if failed:
         return _failure(failed, domain)
     says = f"{domain} says that it has no servers for mail programs" if declined else (
         f"the DNS names no servers of {domain} for mail programs")
-    if any(record.exchange == dns.name.root for record in exchangers.records):
-        return f"{says}, and it takes no mail at all"         # RFC 7505
-    if hosts := _hosts(exchangers):
+    hosts = exchangers.hosts(mail.records)
+    if hosts:
         return f"{says}, and {hosts[0]}, which takes its mail, is of no provider that is known here"
-    return f"{says}, nor any that takes its mail"
+    return f"{says}, and it takes no mail at all" if mail.records else f"{says}, nor any that takes its mail"
 
 
 def _failure(error, domain):

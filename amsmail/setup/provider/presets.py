@@ -2,9 +2,9 @@
 
 from amsmail.setup.ask.forms import FORMS
 from amsmail.setup.provider.providers import SERVICES, Providers
-from amsmail.site import layout
+from amsmail.site.entries import entries, whole
 from amsmail.site.values import listed
-from amsmail.wire.address import Address, parse_address
+from amsmail.wire.address import Address, AddressError, parse_address
 
 RELAY = ("smtp",)
 ACCOUNTS = tuple(service for service in SERVICES if service not in RELAY)
@@ -46,16 +46,6 @@ def clear(draft, form, name=""):
             draft.set(keys, None)
 
 
-def address_problem(text):
-    """What is expected instead of a text that is no mail address, or none that can stand in mail.cfg, '' if it will
-    do."""
-    try:
-        layout.quoted(str(parse_address(text)))
-    except ValueError as error:
-        return f"a mail address ({error})"
-    return ""
-
-
 def guessed(address, service):
     """{key: text} that is likely for an Address where nothing is known of its provider."""
     return {"host": _USUAL_HOSTS[service].format(domain=address.domain), "user": str(address)}
@@ -75,19 +65,26 @@ def are_of_one(host, other):
 
 def box_of(draft, address):
     """The box of a Draft that has an Address (text), '' if none has."""
-    return next((box for box in draft.names("boxes") if address.casefold() in _addresses(draft, box)), "")
+    return next((box for box in draft.names("boxes") if _key(address) in _keys(draft, box)), "")
 
 
-def _addresses(draft, box):
-    domains = draft.names("domains")
-    words = listed(draft.value(("boxes", box, "addresses"), box))
-    return {each.casefold() for word in words for each in ([word] if "@" in word else [f"{word}@{d}" for d in domains])}
+def _keys(draft, box):
+    return {_key(text) for entry in entries(listed(draft.value(("boxes", box, "addresses"))), box)
+            for text in whole(entry, draft.names("domains"))}
+
+
+def _key(text):
+    """The Address.key of a text; of one that is no address, which a draft may hold, the text itself."""
+    try:
+        return parse_address(text).key
+    except AddressError:
+        return text
 
 
 def give(draft, box, address):
     """Makes an address (text) one of a box's."""
     keys = ("boxes", box, "addresses")
-    draft.set(keys, ", ".join([draft.value(keys) or box, address]))
+    draft.set(keys, ", ".join([*entries(listed(draft.value(keys)), box), address]))
 
 
 def account_name(draft, address):

@@ -34,7 +34,7 @@ _CERTIFICATE_SIGNS = (
 )
 
 
-class Trial(Value):
+class Outcome(Value):
     """What came of a trial.  `failure`: '' where a call would have worked; else TEMPORARY, where it may work another
     time, or PERMANENT, where something must change first.  `lines`: for a person, in order.  `messages`: how many wait
     in the account, and `octets` of all of them; None where that is not known.  `sizes`: octets of each, or of the
@@ -51,7 +51,7 @@ class Trial(Value):
 
 class Report:
     """What was found so far in a trial of the server that a section of mail.cfg, `settings`, says; `service` is a key
-    of connect.PORTS.  `is_complete`: all was seen that is to be seen.  `messages` as in a Trial."""
+    of connect.PORTS.  `is_complete`: all was seen that is to be seen.  `messages` as in an Outcome."""
 
     def __init__(self, service, settings):
         self._service, self._settings = service, settings
@@ -62,9 +62,9 @@ class Report:
         self.is_complete = False
         self.messages, self._octets, self._sizes = None, None, ()
 
-    def trial(self):
-        """The Trial, as far as it has come."""
-        return Trial(self._failure, tuple(self._lines), self.messages, self._octets, self._sizes)
+    def outcome(self):
+        """The Outcome, as far as it has come."""
+        return Outcome(self._failure, tuple(self._lines), self.messages, self._octets, self._sizes)
 
     # What is seen
 

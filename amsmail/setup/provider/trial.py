@@ -36,12 +36,12 @@ class Session:
         self._report = Report(service, settings)
         self._provider = self._stream = self._engine = None
 
-    def trial(self):
-        """The Trial, as far as it has come."""
-        return self._report.trial()
+    def outcome(self):
+        """The Outcome, as far as it has come."""
+        return self._report.outcome()
 
     def run(self):
-        """Tries the server.  Gives the Trial, and raises nothing for what the line or the server do."""
+        """Tries the server.  Gives the Outcome, and raises nothing for what the line or the server do."""
         try:
             if self._settings["host"]:
                 self.talk()
@@ -53,7 +53,7 @@ class Session:
             self._report.untrusted(error, self._look_at_certificate)
         except StreamError as error:
             self._report.broke(error, bool(self._stream and self._stream.received))
-        return self.trial()
+        return self.outcome()
 
     def talk(self):
         """The session.  Raises ResolveError and StreamError."""

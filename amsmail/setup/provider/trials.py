@@ -18,7 +18,7 @@ _CONVERTED = ("port", "fingerprint")
 # that silence (80 for a reply), so that mostly it is silence that is told.
 _IN_ALL = 120
 _TOO_SLOW = "It was not done within {seconds} s, and so it was broken off: the server or the line is very slow."
-# By Trial.failure: what is said of it at first and in the end, and the exit code, the worst first.
+# By Outcome.failure: what is said of it at first and in the end, and the exit code, the worst first.
 _VERDICTS = {
     PERMANENT: ("DOES NOT WORK", "That does not mend itself: mail.cfg, or something at the provider, has to change.",
                 exits.UNAVAILABLE),
@@ -52,8 +52,9 @@ def all_names(site):
 
 
 def try_all(site, names):
-    """{name: Trial} of what all_names() names, all at the same time: so it takes as long as the slowest, and _IN_ALL at
-    most.  `site` is a config.Site or a Candidate.  Who interrupts it does not wait for a server that says nothing."""
+    """{name: Outcome} of what all_names() names, all at the same time: so it takes as long as the slowest, and _IN_ALL
+    at most.  `site` is a config.Site or a Candidate.  Who interrupts it does not wait for a server that says nothing.
+    """
     call, outcomes = Call(), SimpleQueue()
     sessions = {name: _session(site, name, call) for name in names}
     for name, session in sessions.items():
@@ -67,7 +68,7 @@ def try_all(site, names):
                 raise error
             found[name] = outcome
     except Empty:
-        found.update({name: _late(session.trial()) for name, session in sessions.items() if name not in found})
+        found.update({name: _late(session.outcome()) for name, session in sessions.items() if name not in found})
     finally:
         call.end()
     return {name: found[name] for name in names}
@@ -86,17 +87,17 @@ def _run(outcomes, name, session):
 
 
 def _late(found):
-    """The Trial where the time was up; one that came to its end just now is what it is."""
+    """The Outcome where the time was up; one that came to its end just now is what it is."""
     return found if found.ok else found.but(lines=(*found.lines, _TOO_SLOW.format(seconds=_IN_ALL)))
 
 
 def told(name, found):
-    """The lines that tell a person of a Trial."""
+    """The lines that tell a person of an Outcome."""
     verdict, advice, _ = _VERDICTS[found.failure]
     return [f"{name}: {verdict}", *(f"  {line}" for line in (*found.lines, advice) if line)]
 
 
 def exit_code(found):
-    """That of these Trials: whether all went well, and else whether something must change, or may work later."""
+    """That of these Outcomes: whether all went well, and else whether something must change, or may work later."""
     kinds = {each.failure for each in found}
     return next((code for kind, (_, _, code) in _VERDICTS.items() if kind in kinds), exits.OK)
