@@ -76,7 +76,7 @@ def listeners(proc, ports):
 def _listening(proc):
     """(host, port, inode) of each socket that listens."""
     for name in ("tcp", "tcp6"):
-        for line in _text(os.path.join(proc, "net", name)).splitlines()[1:]:
+        for line in text(os.path.join(proc, "net", name)).splitlines()[1:]:
             words = line.split()
             if words[3] == _LISTENING:
                 host, _, port = words[1].rpartition(":")
@@ -91,20 +91,21 @@ def _address(digits):
 
 def _process(proc, number, booted):
     folder = os.path.join(proc, number)
-    name, _, rest = _text(os.path.join(folder, "stat")).partition("(")[2].rpartition(")")
+    name, _, rest = text(os.path.join(folder, "stat")).partition("(")[2].rpartition(")")
     if not rest or rest.split()[0] in _ENDED:
         return None
-    words = _text(os.path.join(folder, "cmdline")).split("\0")
+    words = text(os.path.join(folder, "cmdline")).split("\0")
     start = booted + int(rest.split()[19]) / os.sysconf("SC_CLK_TCK")
     return Process(int(number), name, tuple(word for word in words if word), start, _link(os.path.join(folder, "exe")))
 
 
 def _booted(proc):
-    lines = (line.split() for line in _text(os.path.join(proc, "stat")).splitlines())
+    lines = (line.split() for line in text(os.path.join(proc, "stat")).splitlines())
     return next((int(words[1]) for words in lines if words and words[0] == "btime"), 0)
 
 
-def _text(path):
+def text(path):
+    """What is in a file, "" where it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as f:
             return f.read()

@@ -4,7 +4,8 @@ import os
 import re
 
 from amsmail.setup import super_entries
-from amsmail.setup.doctor.world import lines, text
+from amsmail.setup.doctor.world import lines
+from amsmail.setup.processes import text
 from amsmail.site.ports import SERVED
 from amsmail.wire.value import Value
 

@@ -4,7 +4,7 @@ import glob
 import os
 import time
 
-from amsmail.setup.processes import PROC
+from amsmail.setup.processes import PROC, text
 from amsmail.site.ports import REGISTERED
 from amsmail.wire.value import Value
 
@@ -57,15 +57,6 @@ class World(Value):
     def files(self, *parts):
         """The paths of what is in a folder below `root`, sorted; hidden ones are left out."""
         return sorted(glob.glob(os.path.join(glob.escape(self.file(*parts)), "*")))
-
-
-def text(path):
-    """What is in a file, "" where it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as f:
-            return f.read()
-    except OSError:
-        return ""
 
 
 def lines(path):
