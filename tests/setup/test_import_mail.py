@@ -400,7 +400,7 @@ def test_what_mutt_wrote(spool, tmp_path):
              + f"From bob {DATE}\n\n>From y\n\n".encode() for number in range(3)]
     source = maildir(tmp_path / "M", {f"cur/{number + 1}.a.b:2,S": text for number, text in enumerate(texts)})
     rc = tmp_path / "muttrc"
-    rc.write_text("set mbox_type=mbox confirmappend=no confirmcreate=no copy=no\n"
+    rc.write_text("set mbox_type=mbox confirmappend=no confirmcreate=no copy=no sort=subject\n"
                   f"set dotlock_program={root}/usr/bin/mutt_dotlock folder={tmp_path}\n"
                   f'macro index X "<tag-pattern>~A<enter><tag-prefix><copy-message>{tmp_path}/mbox<enter><exit>"\n')
     mutt = pexpect.spawn(str(root / "usr/bin/mutt"), ["-n", "-F", str(rc), "-R", "-f", source], timeout=20,
